@@ -1,0 +1,271 @@
+"""Gradient and prediction: settle, nudge, settle again, combine."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.quantum_info import SparsePauliOp
+
+from ._equilibrium import Equilibrium, Phase
+from ._estimate import Gradient, assemble, covariance_of, stds_of
+from ._loss import Loss, squared_error
+from ._nudge import Nudge
+from .equilibria.exact import Exact
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._model import Model
+
+    Array = NDArray[np.float64]
+
+
+def gradient(
+    model: Model,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    equilibrium: Equilibrium | None = None,
+    nudge: Nudge | None = None,
+    loss: Loss = squared_error,
+    seed: int | None = None,
+) -> Gradient:
+    r"""Measure the gradient of the batch-mean loss by nudging the readout.
+
+    .. math::
+        \frac{d\ell}{d\theta_k} = \frac{d\langle A_k\rangle}{d\beta}\Big|_{\beta=0}
+        \approx \sum_n w_n \langle A_k\rangle_{\beta_n}, \qquad
+        H_\beta = H(\theta, x) + \beta \sum_i \frac{\partial\ell}{\partial p_i}\, O_i
+
+    Valid for eigenstates, thermal states and any other stationary state, as long as
+    beta times the slope stays below the gap.
+
+    Args:
+        model: Operators with roles.
+        theta: Shape (num_trainable,).
+        x: Shape (batch, num_inputs), or one row.
+        y: Targets, shape (batch, num_readout); class numbers (batch,) for cross_entropy.
+        equilibrium: What settles and measures; by default ``Exact()``.
+        nudge: The stencil; by default ``Nudge.centered(0.1)``.
+        loss: The cost of a prediction.
+        seed: Of all shots; None draws one.
+
+    Returns:
+        The gradient by theta and by x, the loss and the prediction, with standard errors.
+
+    Raises:
+        ValueError: On wrong shapes or numbers that are not finite.
+        TypeError: If the equilibrium cannot do this nudge.
+
+    Example:
+        >>> import numpy as np, qiskit_qep as qep
+        >>> model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+        >>> exact = qep.Nudge.infinitesimal()
+        >>> g = qep.gradient(model, np.ones(5), [[1.0]], [[-1.0]], nudge=exact)
+        >>> g.values.round(3)
+        array([ 0.473, -0.358, -1.21 ,  0.358,  1.037])
+
+    Reference:
+        B. Scellier, arXiv:2406.00879, Theorem 3 and Eqs. (26)-(31).
+    """
+    result, warning = measure(
+        model,
+        theta,
+        x,
+        y,
+        equilibrium=Exact() if equilibrium is None else equilibrium,
+        nudge=Nudge.centered(0.1) if nudge is None else nudge,
+        loss=loss,
+        seed=new_seed() if seed is None else seed,
+    )
+    if warning:
+        warnings.warn(warning, stacklevel=2)
+    return result
+
+
+def predict(
+    model: Model,
+    theta: ArrayLike,
+    x: ArrayLike,
+    *,
+    equilibrium: Equilibrium | None = None,
+    seed: int | None = None,
+    return_std: bool = False,
+) -> Any:
+    r"""Settle without a nudge and read out: p_i = <O_i> at nu = 0.
+
+    Args:
+        model: Operators with roles.
+        theta: Shape (num_trainable,).
+        x: Shape (batch, num_inputs), or one row.
+        equilibrium: What settles and measures; by default ``Exact()``.
+        seed: Of all shots; None draws one.
+        return_std: Whether to return the standard errors as well.
+
+    Returns:
+        Predictions of shape (batch, num_readout); with ``return_std`` a pair of them
+        and their standard errors.
+
+    Example:
+        >>> import qiskit_qep as qep
+        >>> model = qep.Model(["X"], readout=["Z"], fixed="Z")
+        >>> qep.predict(model, [1.0], []).round(4)
+        array([[-0.7071]])
+    """
+    coefficients = model.coefficients(theta, x)
+    rng = streams(new_seed() if seed is None else seed, 0, 0, len(coefficients))
+    settle = Exact() if equilibrium is None else equilibrium
+    phase = settle(model.operators, coefficients, rng=rng)
+    columns = model.readout_columns
+    values = phase.values[:, columns]
+    return (values, stds_of(phase)[:, columns]) if return_std else values
+
+
+def new_seed() -> int:
+    """Draw a seed from the operating system."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def streams(seed: int, step: int, phase: int, batch: int) -> list[np.random.Generator]:
+    """Return one generator per row; no two phases, rows or steps share a stream."""
+    sequence = np.random.SeedSequence
+    return [
+        np.random.default_rng(sequence(seed, spawn_key=(step, phase, row)))
+        for row in range(batch)
+    ]
+
+
+def measure(
+    model: Model,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    loss: Loss,
+    seed: int,
+    step: int = 0,
+) -> tuple[Gradient, str]:
+    """Return the gradient of one training step, and a warning or an empty string."""
+    theta, x = model.check(theta, x)
+    targets = loss.targets(model, y, len(x))
+    operators, batch = model.operators, len(x)
+    free_rows = model.coefficients(theta, x)
+    beta, weights = _per_sample(nudge, seed, step, batch)
+    rng = [streams(seed, step, n, batch) for n in range(len(beta) + 1)]
+    row = np.tile(np.arange(batch), len(beta))
+
+    def nudged_rows(slope: Array) -> NDArray[Any]:
+        pushes = [model.coefficients(theta, x, b[:, None] * slope) for b in beta]
+        return np.vstack(pushes) if pushes else free_rows[:0]
+
+    waits = (
+        loss.needs_prediction
+        or nudge.is_complex
+        or getattr(equilibrium, "follow", False)
+    )
+    if waits or not len(beta):
+        free = equilibrium(operators, free_rows, rng=rng[0])
+        slope = loss.slope(free.values[:, model.readout_columns], targets)
+        if len(beta):
+            streams_left = [g for phase in rng[1:] for g in phase]
+            nudged = equilibrium(
+                operators, nudged_rows(slope), start=free[row], rng=streams_left
+            )
+    else:
+        slope = loss.slope(np.zeros(targets.shape), targets)
+        rows = np.vstack([free_rows, nudged_rows(slope)])
+        both = equilibrium(operators, rows, rng=[g for phase in rng for g in phase])
+        free, nudged = both[slice(0, batch)], both[slice(batch, None)]
+
+    if len(beta):
+        change, variance = _combine(nudge, weights, free, nudged)
+    else:
+        change, variance = (
+            _respond(model, equilibrium, nudge, free, free_rows, slope),
+            None,
+        )
+    made = assemble(model, theta, x, targets, loss, free, slope, change, variance)
+    return made, _near_gap(model, nudge, slope, free)
+
+
+def _per_sample(
+    nudge: Nudge, seed: int, step: int, batch: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the nodes to prepare and all weights, per sample: (nodes, batch)."""
+    nodes, weights = np.array(nudge.nodes), np.array(nudge.weights)
+    sign = np.ones(batch)
+    if nudge.signed:
+        key = (step, len(nodes) + 1)
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+        sign = rng.choice([-1.0, 1.0], size=batch)
+    prepared = nodes[nodes != 0]
+    return np.multiply.outer(prepared, sign), np.multiply.outer(weights, sign)
+
+
+def _combine(
+    nudge: Nudge, weights: NDArray[Any], free: Phase, nudged: Phase
+) -> tuple[Array, Array | None]:
+    """Return sum_n w_n <A>_n per sample, and the covariance of that sum."""
+    batch = len(free)
+    change = np.zeros(free.values.shape)
+    noisy = bool(stds_of(free).any() or stds_of(nudged).any())
+    covariance = np.zeros((*change.shape, change.shape[1])) if noisy else None
+    prepared = 0
+    for node, weight in zip(nudge.nodes, weights, strict=True):
+        if node == 0:
+            phase = free
+        else:
+            phase = nudged[slice(prepared * batch, (prepared + 1) * batch)]
+            prepared += 1
+        change += (weight[:, None] * phase.values).real
+        if covariance is not None:
+            covariance += (np.abs(weight) ** 2)[:, None, None] * covariance_of(phase)
+    return change, covariance
+
+
+def _respond(
+    model: Model,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    free: Phase,
+    coefficients: Array,
+    slope: Array,
+) -> Array:
+    """Return the exact derivative of all values along the slope."""
+    response = getattr(equilibrium, "response", None)
+    if response is None:
+        raise TypeError(
+            f"{nudge} needs an equilibrium with a response, such as Exact, got "
+            f"{equilibrium!r}; use Nudge.centered with it"
+        )
+    direction = np.zeros(coefficients.shape)
+    direction[:, model.readout_columns] = slope
+    return np.asarray(response(free, model.operators, coefficients, direction))
+
+
+def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
+    """Say where a nudge is larger than the gap that it must not close."""
+    if free.gap is None or not nudge.nodes:
+        return ""
+    sizes = np.array(
+        [
+            np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
+            for op in model.readout
+        ]
+    )
+    push = nudge.reach * (np.abs(slope) @ sizes)
+    beyond = push > free.gap
+    if not beyond.any():
+        return ""
+    sample = int(np.argmax(push / np.maximum(free.gap, 1e-300)))
+    others = f" (and {beyond.sum() - 1} more)" if beyond.sum() > 1 else ""
+    return (
+        f"nudge {push[sample]:.2g} (beta * |slope|) exceeds the gap "
+        f"{free.gap[sample]:.2g} of sample {sample}{others}, the gradient may be "
+        "biased; lower beta"
+    )

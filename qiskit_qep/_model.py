@@ -1,0 +1,297 @@
+"""Model: operators with roles; the Hamiltonian that is trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+from ._parametrization import LinearInputs, Parametrization, direct
+from ._pauli import PauliTerms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+
+
+class Operators(tuple[Any, ...]):
+    """The operators of a model in the order trainable, inputs, readout, fixed."""
+
+    @cached_property
+    def terms(self) -> PauliTerms:
+        """Their Pauli strings, grouped by flip mask, computed once."""
+        return PauliTerms.of(self)
+
+
+def pauli_terms(operators: Sequence[Any]) -> PauliTerms:
+    """Return the Pauli strings of operators, from a model or any sequence."""
+    return (
+        operators.terms
+        if isinstance(operators, Operators)
+        else PauliTerms.of(operators)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    r"""Operators with roles: a Hamiltonian that can be trained, driven, read and nudged.
+
+    .. math::
+        H(\theta, x, \nu) = \sum_k \theta_k A_k + \sum_j x_j B_j + \sum_i \nu_i O_i + H_0
+
+    Labels such as ``"ZZI"`` become ``SparsePauliOp``; any other object is carried as it
+    is, for an equilibrium that knows how to settle it.
+
+    Attributes:
+        trainable: A_k.
+        inputs: B_j.
+        readout: O_i; their expectation values are the prediction.
+        fixed: H_0.
+        parametrization: How (theta, x) become coefficients; by default they are.
+
+    Raises:
+        ValueError: If an operator is not Hermitian, not finite, or acts on another
+            number of qubits than the first.
+
+    Example:
+        >>> import qiskit_qep as qep
+        >>> model = qep.Model(["ZZ", "XI", "IX"], inputs=["ZI"], readout=["IZ"])
+        >>> model
+        Model(3 trainable, 1 inputs, 1 readout; 2 qubits)
+        >>> model.hamiltonian([1.0, 0.5, 0.5], [2.0]).num_qubits
+        2
+
+    Reference:
+        B. Scellier, arXiv:2406.00879.
+    """
+
+    trainable: tuple[Any, ...]
+    inputs: tuple[Any, ...] = ()
+    readout: tuple[Any, ...] = ()
+    fixed: Any = None
+    parametrization: Parametrization | Callable[[int, int], Parametrization] = direct
+
+    def __post_init__(self) -> None:
+        """Convert labels and check every operator."""
+        for role in ("trainable", "inputs", "readout"):
+            given = getattr(self, role)
+            if isinstance(given, str | SparsePauliOp | Pauli):
+                raise ValueError(f"{role} should be a list of operators, got {given!r}")
+            object.__setattr__(self, role, tuple(_operator(op, role) for op in given))
+        if self.fixed is not None:
+            object.__setattr__(self, "fixed", _operator(self.fixed, "fixed"))
+        if not self.operators:
+            raise ValueError("a model needs at least one operator, got none")
+        sizes = {op.num_qubits for op in self.operators if hasattr(op, "num_qubits")}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"operators should act on one register, got {sorted(sizes)} qubits"
+            )
+        if not isinstance(self.parametrization, Parametrization):
+            made = self.parametrization(len(self.trainable), len(self.inputs))
+            object.__setattr__(self, "parametrization", made)
+
+    @cached_property
+    def operators(self) -> Operators:
+        """All operators in the order trainable, inputs, readout, fixed."""
+        fixed = () if self.fixed is None else (self.fixed,)
+        return Operators((*self.trainable, *self.inputs, *self.readout, *fixed))
+
+    @property
+    def _map(self) -> Parametrization:
+        if not isinstance(self.parametrization, Parametrization):
+            raise TypeError(f"{self.parametrization!r} is no Parametrization")
+        return self.parametrization
+
+    @property
+    def num_trainable(self) -> int:
+        """Length of theta."""
+        return self._map.num_trainable
+
+    @property
+    def num_inputs(self) -> int:
+        """Length of one row of x."""
+        return self._map.num_inputs
+
+    @property
+    def num_readout(self) -> int:
+        """Length of one prediction."""
+        return len(self.readout)
+
+    def initial(self, rng: np.random.Generator) -> Array:
+        """Draw a theta to start training from, shape (num_trainable,)."""
+        return self._map.initial(rng)
+
+    def coefficients(
+        self, theta: ArrayLike, x: ArrayLike, nudge: ArrayLike = 0.0
+    ) -> NDArray[Any]:
+        """Return the coefficient of every operator.
+
+        Args:
+            theta: Shape (num_trainable,).
+            x: Shape (batch, num_inputs), or one row.
+            nudge: nu, one number or shape (batch, num_readout); complex for a
+                holomorphic nudge only.
+
+        Returns:
+            Shape (batch, num_operators), in the order of ``operators``.
+
+        Raises:
+            ValueError: On a wrong shape or a number that is not finite.
+        """
+        theta, x = self.check(theta, x)
+        nudge = np.asarray(nudge)
+        if not np.all(np.isfinite(nudge)):
+            raise ValueError(f"nudge should be finite, got {nudge}")
+        shape = (len(x), self.num_readout)
+        try:
+            nudge = np.broadcast_to(nudge, shape)
+        except ValueError:
+            raise ValueError(
+                f"nudge should have shape {shape} or be one number, got {nudge.shape}"
+            ) from None
+        fixed = np.ones((len(x), 0 if self.fixed is None else 1))
+        return np.hstack([self._map.coefficients(theta, x), nudge, fixed])
+
+    def check(self, theta: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
+        """Return theta and x as float arrays of shape (P,) and (batch, num_inputs)."""
+        theta = _finite("theta", theta)
+        if theta.shape != (self.num_trainable,):
+            raise ValueError(
+                f"theta should have shape ({self.num_trainable},), got {theta.shape}"
+            )
+        x = np.atleast_2d(_finite("x", x))
+        if x.ndim != 2 or x.shape[1] != self.num_inputs:
+            raise ValueError(
+                f"x should have shape (batch, {self.num_inputs}), got {x.shape}"
+            )
+        return theta, x
+
+    def pullback(self, theta: ArrayLike, x: ArrayLike, v: Array) -> tuple[Array, Array]:
+        """Turn derivatives by coefficients into derivatives by theta and x, per sample.
+
+        Args:
+            theta: Shape (num_trainable,).
+            x: Shape (batch, num_inputs), or one row.
+            v: Shape (batch, num_operators); readout and fixed columns are not used.
+        """
+        theta, x = self.check(theta, x)
+        return self._map.pullback(theta, x, v[:, : self.num_driven])
+
+    @property
+    def num_driven(self) -> int:
+        """Number of trainable and input operators: those whose coefficients vary."""
+        return len(self.trainable) + len(self.inputs)
+
+    @property
+    def readout_columns(self) -> slice:
+        """Where the readout stands among the operators."""
+        return slice(self.num_driven, self.num_driven + self.num_readout)
+
+    def hamiltonian(
+        self, theta: ArrayLike, x: ArrayLike, nudge: ArrayLike = 0.0
+    ) -> SparsePauliOp:
+        """Return H(theta, x, nu) of one row as a ``SparsePauliOp``.
+
+        With ``nudge=beta * s`` this is the paper's H^beta, up to a constant.
+
+        Raises:
+            TypeError: If an operator is no Pauli sum.
+            ValueError: If x has more than one row.
+        """
+        rows = self.coefficients(theta, x, nudge)
+        if len(rows) != 1:
+            raise ValueError(f"hamiltonian takes one row of x, got {len(rows)}")
+        for op in self.operators:
+            if not isinstance(op, SparsePauliOp):
+                raise TypeError(f"hamiltonian needs Pauli operators, got {op!r}")
+        terms = [c * op for c, op in zip(rows[0], self.operators, strict=True)]
+        return SparsePauliOp.sum(terms).simplify()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the operators, their roles and the parametrization's type and sizes."""
+        text = [f"{len(self.trainable)} {len(self.inputs)} {len(self.readout)}"]
+        for op in self.operators:
+            is_pauli = isinstance(op, SparsePauliOp)
+            text.append(str(op.simplify().sort().to_list()) if is_pauli else repr(op))
+        inner: Any = self._map
+        while inner is not None:
+            sizes = f"{inner.num_trainable} {inner.num_inputs}"
+            text.append(f"{type(inner).__qualname__} {sizes}")
+            inner = getattr(inner, "base", None)
+        return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        """Show the sizes."""
+        sizes = {op.num_qubits for op in self.operators if hasattr(op, "num_qubits")}
+        register = f"; {sizes.pop()} qubits" if sizes else ""
+        return (
+            f"Model({self.num_trainable} trainable, {self.num_inputs} inputs, "
+            f"{self.num_readout} readout{register})"
+        )
+
+
+def linear_inputs(model: Model, num_features: int, *, scale: float = 0.5) -> Model:
+    r"""Drive the inputs of a model by trainable linear functions of features.
+
+    .. math:: u = b + V f, \qquad \theta = (\theta_{model}, b, V \text{ row by row})
+
+    Args:
+        model: A model with at least one input.
+        num_features: Length of f, which becomes the new row of x.
+        scale: Standard deviation of the initial V f for features of size one.
+
+    Returns:
+        The model with ``num_inputs = num_features``.
+
+    Raises:
+        ValueError: If the model has no input or num_features is not positive.
+
+    Example:
+        >>> import qiskit_qep as qep
+        >>> chain = qep.models.transverse_field_ising(3, inputs=[0, 1], readout=[2])
+        >>> qep.linear_inputs(chain, 4).num_trainable - chain.num_trainable
+        10
+    """
+    if not model.inputs:
+        raise ValueError(f"linear_inputs needs a model with inputs, got {model}")
+    if num_features < 1:
+        raise ValueError(f"num_features should be at least 1, got {num_features}")
+    return replace(model, parametrization=LinearInputs(model._map, num_features, scale))
+
+
+def _finite(name: str, values: ArrayLike) -> Array:
+    """Return values as floats, or say which one is not a finite real number."""
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name} should be real, got {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.all(np.isfinite(array)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} should be finite, got {array[where]} at {where}")
+    return array
+
+
+def _operator(given: Any, role: str) -> Any:
+    """Return labels and Paulis as a checked ``SparsePauliOp``, the rest as it is."""
+    if isinstance(given, str | Pauli):
+        given = SparsePauliOp(given)
+    if not isinstance(given, SparsePauliOp):
+        return given
+    if not np.all(np.isfinite(given.coeffs.astype(complex))):
+        raise ValueError(f"{role} operator should be finite, got {given}")
+    merged = given.simplify(atol=0.0)
+    if np.any(np.abs(merged.coeffs.imag) > 1e-12 * np.abs(merged.coeffs).max()):
+        raise ValueError(
+            f"{role} operator should be Hermitian (real coefficients), got {given}"
+        )
+    return SparsePauliOp(given.paulis, given.coeffs.real)

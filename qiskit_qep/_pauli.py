@@ -1,0 +1,201 @@
+"""Sums of Pauli operators by flip mask: the one form every spin solver works on.
+
+A Pauli string with X mask x and Z mask z acts as
+
+    P |j> = i^(number of Y) (-1)^popcount(j & z) |j ^ x>,
+
+so H is one diagonal for every distinct flip mask x (see ``_kernels``). Qubit q is bit q
+of a mask and of an amplitude's index, as in Qiskit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.quantum_info import SparsePauliOp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Layout = tuple["NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", int]
+
+
+@dataclass(frozen=True, eq=False)
+class PauliTerms:
+    r"""The distinct Pauli strings of a list of operators, grouped by flip mask.
+
+    .. math:: A_k = \sum_s w_{ks} P_s
+
+    Attributes:
+        num_qubits: Size of the register, N.
+        flips: X mask of every string, shape (num_strings,).
+        signs: Z mask of every string, shape (num_strings,).
+        weights: w, real, shape (num_operators, num_strings).
+    """
+
+    num_qubits: int
+    flips: NDArray[np.uint64]
+    signs: NDArray[np.uint64]
+    weights: NDArray[np.float64]
+
+    @staticmethod
+    def of(operators: Sequence[Any]) -> PauliTerms:
+        """Read the strings out of a list of Hermitian ``SparsePauliOp``.
+
+        Raises:
+            TypeError: If an operator is no ``SparsePauliOp``.
+        """
+        for k, operator in enumerate(operators):
+            if not isinstance(operator, SparsePauliOp):
+                raise TypeError(
+                    f"operator {k} is a {type(operator).__name__}, but this equilibrium "
+                    "settles Pauli models only; give labels such as 'ZZI' or a "
+                    "SparsePauliOp, or use the equilibrium made for that type"
+                )
+        bits = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+        strings: dict[tuple[int, int], int] = {}
+        entries: list[tuple[int, int, float]] = []
+        for k, operator in enumerate(operators):
+            power = bits[: operator.num_qubits]
+            flips, signs = operator.paulis.x @ power, operator.paulis.z @ power
+            # SparsePauliOp keeps the phase of a label in its coefficient, so that the
+            # coefficient of a Hermitian sum is real with Y written as Y.
+            for flip, sign, c in zip(flips, signs, operator.coeffs.real, strict=True):
+                s = strings.setdefault((int(flip), int(sign)), len(strings))
+                entries.append((k, s, float(c)))
+        weights = np.zeros((len(operators), len(strings)))
+        for k, s, c in entries:
+            weights[k, s] += c
+        masks = np.array(list(strings), dtype=np.uint64).reshape(-1, 2)
+        return PauliTerms(operators[0].num_qubits, masks[:, 0], masks[:, 1], weights)
+
+    @property
+    def dim(self) -> int:
+        """Number of amplitudes, 2^N."""
+        return 1 << self.num_qubits
+
+    @cached_property
+    def num_y(self) -> NDArray[np.int64]:
+        """Number of Y in every string."""
+        return np.bitwise_count(self.flips & self.signs).astype(np.int64)
+
+    @cached_property
+    def phases(self) -> NDArray[np.complex128]:
+        """(-i)^(number of Y): from a signed flip to the Pauli string."""
+        return np.array([1, -1j, -1, 1j])[self.num_y % 4]
+
+    @cached_property
+    def _layouts(self) -> dict[bytes, tuple[NDArray[np.int64], Layout]]:
+        return {}
+
+    def layout(self, used: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Layout]:
+        """Sort the used strings by flip, flips that need a table first.
+
+        Returns:
+            The order of the strings, and the layout that the kernels take.
+        """
+        key = used.tobytes()
+        if key not in self._layouts:
+            chosen = np.flatnonzero(used)
+            flips, signs = self.flips[chosen], self.signs[chosen]
+            distinct, group, size = np.unique(
+                flips, return_inverse=True, return_counts=True
+            )
+            needs_table = np.zeros(len(distinct), bool)
+            needs_table[group[signs != 0]] = True
+            rank = np.argsort(~needs_table, kind="stable")
+            place = np.argsort(rank)
+            order = np.lexsort((signs, place[group]))
+            starts = np.concatenate([[0], np.cumsum(size[rank])]).astype(np.int64)
+            layout = (distinct[rank], starts, signs[order], int(needs_table.sum()))
+            self._layouts[key] = (chosen[order], layout)
+        return self._layouts[key]
+
+    def hamiltonian(
+        self, coefficients: NDArray[Any], *, real: bool | None = None
+    ) -> Hamiltonians:
+        """Sum the operators with one row of coefficients per Hamiltonian.
+
+        Args:
+            coefficients: Shape (batch, num_operators); complex ones make H
+                non-Hermitian.
+            real: Whether to compute with real numbers; None finds out.
+        """
+        per_string = coefficients @ self.weights
+        used = np.any(per_string != 0.0, axis=0)
+        if not used.any():
+            used[:1] = True  # H = 0 is a Hamiltonian too
+        if real is None:
+            real = not (np.iscomplexobj(per_string) or np.any(self.num_y[used] % 2))
+        order, layout = self.layout(used)
+        rows = (per_string * self.phases)[:, order]
+        rows = np.ascontiguousarray(rows.real if real else rows)
+        return Hamiltonians(self.dim, layout, rows)
+
+    def string_values(
+        self, left: NDArray[Any], right: NDArray[Any]
+    ) -> NDArray[np.complex128]:
+        """Return <l|P_s|r> of every string for every row, shape (batch, num_strings)."""
+        from . import _kernels
+
+        order, layout = self.layout(np.ones(len(self.flips), bool))
+        out = np.empty((len(left), len(self.flips)), left.dtype)
+        _kernels.over_rows(
+            lambda a, b: _kernels.expectations(layout, left, right, out, a, b),
+            *out.shape,
+        )
+        values = np.empty(out.shape, np.complex128)
+        values[:, order] = out
+        return values * self.phases
+
+    def expectations(
+        self, left: NDArray[Any], right: NDArray[Any]
+    ) -> NDArray[np.complex128]:
+        """Return <l|A_k|r> of every operator for every row, (batch, num_operators)."""
+        return self.string_values(left, right) @ self.weights.T
+
+
+@dataclass(frozen=True, eq=False)
+class Hamiltonians:
+    """A batch of Hamiltonians with the same strings, ready for the kernels.
+
+    Attributes:
+        dim: Number of amplitudes.
+        layout: Flip masks, where their strings begin, sign masks, number of tables.
+        rows: Coefficient of every string with its phase, shape (batch, num_strings);
+            float64 where H is real, else complex128.
+    """
+
+    dim: int
+    layout: Layout
+    rows: NDArray[Any]
+
+    def apply(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Return H_b v_b for every row, shape (batch, 2^N)."""
+        from . import _kernels
+
+        dtype = np.result_type(self.rows, vectors)
+        rows = self.rows.astype(dtype, copy=False)
+        vectors = np.ascontiguousarray(vectors, dtype)
+        out = np.empty_like(vectors)
+        _kernels.over_rows(
+            lambda a, b: _kernels.apply_rows(self.layout, rows, vectors, out, a, b),
+            *out.shape,
+        )
+        return out
+
+    def dense(self) -> NDArray[Any]:
+        """Return the matrices, shape (batch, 2^N, 2^N)."""
+        flips, starts, signs, _ = self.layout
+        index = np.arange(self.dim, dtype=np.uint64)
+        parity = np.bitwise_count(index[:, None] & signs) & 1
+        diagonals = self.rows[:, None, :] * (1.0 - 2.0 * parity)
+        matrices = np.zeros((len(self.rows), self.dim, self.dim), self.rows.dtype)
+        for flip, a, b in zip(flips, starts[:-1], starts[1:], strict=True):
+            matrices[:, index, index ^ flip] = diagonals[:, :, a:b].sum(-1)
+        return matrices

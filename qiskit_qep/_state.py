@@ -1,0 +1,187 @@
+"""State: a training run at one step, in one file that nothing has to be trusted for."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._estimate import Gradient, with_error
+
+SCHEMA = 1
+PACKAGES = ("qiskit-qep", "qiskit", "numpy", "scipy", "numba")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Parameters with the loss and gradient measured *at* them.
+
+    Attributes:
+        step: Number of updates made.
+        theta: Shape (num_trainable,).
+        gradient: Measured at theta, on this step's batch.
+        memory: Of the optimizer, after the update that led here.
+        seed: All randomness of the run comes from seed and step.
+        model: Fingerprint of the model.
+    """
+
+    step: int
+    theta: np.ndarray
+    gradient: Gradient
+    memory: Any
+    seed: int
+    model: str
+
+    @property
+    def loss(self) -> float:
+        """The loss measured at theta."""
+        return self.gradient.loss
+
+    @property
+    def loss_std(self) -> float:
+        """Its standard error."""
+        return self.gradient.loss_std
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to one .npz file, at once or not at all.
+
+        Args:
+            path: Where; an existing file is replaced.
+        """
+        leaves = flatten(self.memory)
+        header = {
+            "format": "qiskit_qep.State",
+            "schema": SCHEMA,
+            "step": self.step,
+            "seed": self.seed,
+            "model": self.model,
+            "leaves": len(leaves),
+            "versions": versions(),
+        }
+        arrays = {"theta": self.theta}
+        for field in fields(Gradient):
+            value = getattr(self.gradient, field.name)
+            arrays[f"gradient.{field.name}"] = np.asarray(value)
+        arrays |= {f"memory.{k}": leaf for k, leaf in enumerate(leaves)}
+        text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        buffer = io.BytesIO()
+        np.savez(buffer, header=text, **arrays)
+        write_atomically(Path(path), buffer.getvalue())
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> State:
+        """Read a state that ``save`` wrote; nothing in the file is executed.
+
+        The optimizer's memory comes back as a flat list, which ``steps`` restores into
+        the shape that the optimizer's ``init`` gives.
+
+        Raises:
+            ValueError: If the file is no state, or of another schema.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+            header = json.loads(arrays["header"].tobytes())
+            if header["format"] != "qiskit_qep.State":
+                raise KeyError(header["format"])
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} is no saved State: {error!r}") from error
+        if header["schema"] != SCHEMA:
+            raise ValueError(
+                f"{path} has schema {header['schema']}, this version reads {SCHEMA}; "
+                f"it was written by {header['versions']}"
+            )
+        measured = {}
+        for field in fields(Gradient):
+            value = arrays[f"gradient.{field.name}"]
+            measured[field.name] = value if value.ndim else float(value)
+        return State(
+            step=int(header["step"]),
+            theta=arrays["theta"],
+            gradient=Gradient(**measured),
+            memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
+            seed=int(header["seed"]),
+            model=str(header["model"]),
+        )
+
+    def __repr__(self) -> str:
+        """Show step, loss and length of the gradient with error bars."""
+        g = self.gradient
+        return (
+            f"step {self.step}   loss {with_error(g.loss, g.loss_std)}   "
+            f"|grad| {with_error(g.norm, g.norm_std)}"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a run computes."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by new content that is safely on disk, or leave it as it was."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def flatten(memory: Any) -> list[np.ndarray]:
+    """Return the arrays of nested tuples, lists and dicts in a fixed order."""
+    if memory is None:
+        return []
+    if isinstance(memory, dict):
+        return [leaf for key in sorted(memory) for leaf in flatten(memory[key])]
+    if isinstance(memory, tuple | list):
+        return [leaf for part in memory for leaf in flatten(part)]
+    return [np.asarray(memory)]
+
+
+def unflatten(template: Any, leaves: list[np.ndarray]) -> Any:
+    """Put a flat list of arrays into the shape of a template.
+
+    Raises:
+        ValueError: If the number or shapes of the arrays do not fit.
+    """
+    wanted = [np.shape(leaf) for leaf in flatten(template)]
+    given = [leaf.shape for leaf in leaves]
+    if wanted != given:
+        raise ValueError(
+            f"the optimizer's memory has arrays of shape {given}, this optimizer needs "
+            f"{wanted}; continue with the optimizer that the run began with"
+        )
+    return _fill(template, iter(leaves))
+
+
+def _fill(template: Any, leaves: Any) -> Any:
+    if template is None:
+        return None
+    if isinstance(template, dict):
+        filled = {key: _fill(template[key], leaves) for key in sorted(template)}
+        return {key: filled[key] for key in template}
+    if isinstance(template, tuple | list):
+        parts = [_fill(part, leaves) for part in template]
+        is_named = hasattr(template, "_fields")
+        return type(template)(*parts) if is_named else type(template)(parts)
+    return next(leaves)

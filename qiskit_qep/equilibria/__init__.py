@@ -1,0 +1,1 @@
+"""The ways to settle: one file each; all of them implement ``Equilibrium``."""

@@ -1,0 +1,255 @@
+"""Exact: eigenstates of Pauli models to solver precision, and their linear response."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._equilibrium import Phase
+from .._model import pauli_terms
+from ._branch import continue_branch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .._pauli import Hamiltonians
+
+    Array = NDArray[np.float64]
+
+DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
+KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
+KEEP_ROWS = 160
+DEGENERATE = (
+    1e-6  # of the largest coefficient; below, the state is an arbitrary mixture
+)
+
+
+@dataclass(frozen=True)
+class Exact:
+    r"""An eigenstate of every row's Hamiltonian, and exact expectation values.
+
+    .. math:: H(\lambda)\,|\psi_n\rangle = E_n|\psi_n\rangle, \qquad
+              \langle A_k\rangle = \langle\psi_n|A_k|\psi_n\rangle
+
+    Valid where the level is isolated: Phase.gap is the distance to the nearest other
+    one (an upper bound). Small registers are diagonalised, larger ones settled by
+    Lanczos without a matrix, so that the limit is memory for a few vectors of 2^N.
+
+    Attributes:
+        level: n; 0 is the ground state.
+        follow: A nudged phase is the level that overlaps most with its free state; with
+            False it is level n again, solved afresh.
+        tolerance: Bound on |H v - E v|; Phase.residual reports what was reached.
+
+    Raises:
+        ValueError: If the register has no such level, or the tolerance is not positive.
+
+    Example:
+        >>> import qiskit_qep as qep
+        >>> model = qep.Model(["X"], readout=["Z"])
+        >>> phase = qep.Exact()(model.operators, model.coefficients([-1.0], [], 1.0))
+        >>> phase.values.round(4)
+        array([[ 0.7071, -0.7071]])
+
+    Reference:
+        B. Scellier, arXiv:2406.00879.
+    """
+
+    level: int = 0
+    follow: bool = True
+    tolerance: float = 1e-10
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.level < 0:
+            raise ValueError(f"level should be 0 or more, got {self.level}")
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance should be positive, got {self.tolerance}")
+
+    def __call__(
+        self,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        *,
+        start: Phase | None = None,
+        rng: Sequence[np.random.Generator] | None = None,
+    ) -> Phase:
+        """Settle every row; see ``Equilibrium``. Nothing is drawn."""
+        terms = pauli_terms(operators)
+        if self.level >= terms.dim:
+            raise ValueError(
+                f"level should be below 2^{terms.num_qubits}, got {self.level}"
+            )
+        if np.iscomplexobj(coefficients):
+            return continue_branch(terms, coefficients, start, self.tolerance)
+        h = terms.hamiltonian(coefficients)
+        starts = start.state[0] if start is not None and self.follow else None
+        if starts is not None and np.iscomplexobj(starts):
+            h = terms.hamiltonian(coefficients, real=False)
+        settle = _diagonalize if terms.num_qubits <= DENSE_QUBITS else _lanczos
+        states, gaps, overlaps = settle(h, starts, self.level, self.tolerance)
+        images = h.apply(states)
+        energies = np.einsum("bi,bi->b", states.conj(), images).real
+        residuals = np.linalg.norm(images - energies[:, None] * states, axis=1)
+        _warn(gaps, residuals, overlaps, self.tolerance, np.abs(h.rows).max(axis=1))
+        values = terms.expectations(states, states).real
+        return Phase(values, gap=gaps, residual=residuals, state=(states, coefficients))
+
+    def response(
+        self,
+        phase: Phase,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        direction: NDArray[Any],
+    ) -> Array:
+        r"""Return d<A_k> along a direction of coefficient space.
+
+        .. math:: d\langle A\rangle = 2\,\mathrm{Re}\langle\psi|A|d\psi\rangle,
+                  \qquad (H - E)\,|d\psi\rangle = -(1 - P)\,dH\,|\psi\rangle
+
+        Args:
+            phase: What ``self`` returned for these coefficients.
+            operators: As in the call.
+            coefficients: Shape (batch, num_operators).
+            direction: d lambda, same shape.
+
+        Returns:
+            Shape (batch, num_operators).
+        """
+        terms = pauli_terms(operators)
+        states = phase.state[0]
+        change = terms.hamiltonian(direction)
+        sources = change.apply(states)
+        states = states.astype(sources.dtype, copy=False)
+        h = terms.hamiltonian(coefficients, real=not np.iscomplexobj(sources))
+        states = states.astype(h.rows.dtype, copy=False)
+        changes = _solve(h, states, sources.astype(h.rows.dtype, copy=False))
+        return 2.0 * terms.expectations(states, changes).real
+
+
+@lru_cache(maxsize=8)
+def _generic(dim: int) -> Array:
+    """Return two starting vectors with weight in every symmetry sector.
+
+    The first is close to |+>, where the ground state of a weakly coupled network in
+    transverse fields lies; |+> itself would never see the sectors that it is not in.
+    """
+    noise = np.random.default_rng(dim).standard_normal((2, dim))
+    noise[0] = 1.0 + 0.5 * noise[0]
+    return noise
+
+
+def _diagonalize(
+    h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
+) -> tuple[NDArray[Any], Array, Array]:
+    """Return states, gaps and overlaps from all eigenvectors."""
+    energies, vectors = np.linalg.eigh(h.dense())
+    row = np.arange(len(energies))
+    chosen, overlaps = np.full(len(row), level), np.ones(len(row))
+    if starts is not None:
+        weights = np.abs(np.einsum("bi,bin->bn", starts.conj(), vectors)) ** 2
+        chosen = np.argmax(weights, axis=1)
+        overlaps = weights[row, chosen]
+    distance = np.abs(energies - energies[row, chosen][:, None])
+    distance[row, chosen] = np.inf
+    states = np.ascontiguousarray(vectors[row, :, chosen])
+    return states, distance.min(axis=1), overlaps
+
+
+def _lanczos(
+    h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
+) -> tuple[NDArray[Any], Array, Array]:
+    """Return states, gaps and overlaps without a matrix."""
+    from .. import _kernels, _krylov
+
+    batch, dtype = len(h.rows), h.rows.dtype
+    states = np.empty((batch, h.dim), dtype)
+    results = (states, *np.empty((4, batch)))
+    follow = starts is not None
+    generic = _generic(h.dim).astype(dtype)
+    begins = generic if starts is None else np.ascontiguousarray(starts, dtype)
+    fits = KEEP_ROWS * h.dim * dtype.itemsize <= KEEP_BYTES
+    keep = KEEP_ROWS if fits else 3
+    args = (h.layout, h.rows, begins, generic, level, follow, tolerance, keep, results)
+    _kernels.over_rows(lambda a, b: _krylov.settle(*args, a, b), batch, 64 * h.dim)
+    return states, results[2], results[4]
+
+
+def _solve(
+    h: Hamiltonians, states: NDArray[Any], sources: NDArray[Any]
+) -> NDArray[Any]:
+    """Solve (H - E) x = -(1 - P) source for every row."""
+    from .. import _kernels, _krylov
+
+    energies = np.einsum("bi,bi->b", states.conj(), h.apply(states)).real
+    out, residuals = np.empty_like(states), np.empty(len(states))
+    args = (h.layout, h.rows, sources, states, energies, 1e-13, out, residuals)
+    _kernels.over_rows(
+        lambda a, b: _krylov.respond(*args, a, b), len(states), 64 * h.dim
+    )
+    for b in np.flatnonzero(~np.isfinite(residuals)):
+        out[b] = _solve_excited(h, int(b), states[b], sources[b], energies[b])
+    return out
+
+
+def _solve_excited(
+    h: Hamiltonians, b: int, state: NDArray[Any], source: NDArray[Any], energy: float
+) -> NDArray[Any]:
+    """Solve one row where H - E is indefinite, by MINRES on the complement."""
+    from dataclasses import replace
+
+    from scipy.sparse.linalg import LinearOperator, minres
+
+    one = replace(h, rows=h.rows[b : b + 1])
+
+    def project(v: NDArray[Any]) -> NDArray[Any]:
+        return v - np.vdot(state, v) * state
+
+    def shifted(v: NDArray[Any]) -> NDArray[Any]:
+        v = project(v)
+        return project(one.apply(v[None])[0] - energy * v)
+
+    shape = (h.dim, h.dim)
+    matrix = LinearOperator(shape, matvec=shifted, dtype=state.dtype)
+    x, _ = minres(matrix, project(-source), rtol=1e-13, maxiter=20 * h.dim)
+    return project(x)
+
+
+def _warn(
+    gaps: Array, residuals: Array, overlaps: Array, tolerance: float, scale: Array
+) -> None:
+    """Say which sample is (nearly) degenerate, lost or not converged, and what to do."""
+    close = gaps < DEGENERATE * scale
+    for sample in np.flatnonzero(close)[:1]:
+        warnings.warn(
+            f"sample {sample} is degenerate: gap {gaps[sample]:.2g}"
+            f"{_more(close)}, so its state is an arbitrary mixture; add fields that "
+            "lift the degeneracy, such as longitudinal bias fields",
+            stacklevel=4,
+        )
+    lost = overlaps < 0.3
+    for sample in np.flatnonzero(lost)[:1]:
+        warnings.warn(
+            f"sample {sample} could not be followed: largest overlap with its free "
+            f"state {overlaps[sample]:.2g}{_more(lost)}; lower beta",
+            stacklevel=4,
+        )
+    # Rounding bounds what |H v - E v| can be: a few ulp of the largest coefficients.
+    rough = residuals > np.maximum(2 * tolerance, 1e-12 * scale)
+    for sample in np.flatnonzero(rough)[:1]:
+        warnings.warn(
+            f"sample {sample} did not converge: residual {residuals[sample]:.2g}"
+            f"{_more(rough)} against the tolerance {tolerance:.2g}, gap "
+            f"{gaps[sample]:.2g}; raise the tolerance or add fields that open the gap",
+            stacklevel=4,
+        )
+
+
+def _more(bad: NDArray[np.bool_]) -> str:
+    return f" (and {bad.sum() - 1} more)" if bad.sum() > 1 else ""

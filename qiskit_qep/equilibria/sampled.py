@@ -1,0 +1,138 @@
+"""Sampled: another equilibrium's state, read by a finite number of ideal shots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._equilibrium import Equilibrium, Phase
+from .._model import pauli_terms
+from ..runtime.counts import operator_moments
+from ..runtime.groups import Setting, measurement_settings
+from .exact import Exact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Sampled:
+    r"""Ideal shots of a settled state: bitstrings drawn from its Born probabilities.
+
+    .. math:: P(i) = |\langle i|U_g|\psi\rangle|^2
+
+    with U_g the basis change of measurement setting g. Operators that are diagonal in
+    one setting share its shots; ``Phase.covariance`` knows. Every row and setting draws
+    fresh shots from the row's generator.
+
+    Attributes:
+        shots: Shots per state and measurement setting.
+        equilibrium: What settles; its state has to be amplitudes of 2^N bitstrings.
+
+    Raises:
+        ValueError: If shots is not positive.
+
+    Example:
+        >>> import numpy as np, qiskit_qep as qep
+        >>> model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+        >>> p, std = qep.predict(model, np.ones(5), [[1.0]], return_std=True, seed=1,
+        ...                      equilibrium=qep.Sampled(10_000))
+        >>> bool(abs(p - qep.predict(model, np.ones(5), [[1.0]])) < 5 * std)
+        True
+    """
+
+    shots: int
+    equilibrium: Equilibrium = field(default_factory=Exact)
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.shots < 1:
+            raise ValueError(f"shots should be at least 1, got {self.shots}")
+
+    @property
+    def follow(self) -> bool:
+        """Whether a nudged phase waits for its free one."""
+        return bool(getattr(self.equilibrium, "follow", False))
+
+    def __call__(
+        self,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        *,
+        start: Phase | None = None,
+        rng: Sequence[np.random.Generator] | None = None,
+    ) -> Phase:
+        """Settle every row and draw its shots; see ``Equilibrium``."""
+        if np.iscomplexobj(coefficients):
+            raise TypeError(
+                "Nudge.holomorphic needs complex coefficients, whose state has no "
+                "probabilities to sample; use Nudge.chebyshev with Sampled"
+            )
+        terms = pauli_terms(operators)
+        phase = self.equilibrium(operators, coefficients, start=start, rng=rng)
+        states = phase.state[0] if phase.state else np.empty(0)
+        if states.shape != (len(coefficients), terms.dim):
+            raise TypeError(
+                f"Sampled needs a state of 2^{terms.num_qubits} amplitudes per row, "
+                f"got {self.equilibrium!r} with shape {states.shape}"
+            )
+        settings = measurement_settings(terms)
+        if rng is None:
+            rng = [np.random.default_rng() for _ in coefficients]
+        values = np.empty(coefficients.shape)
+        covariance = np.empty((*coefficients.shape, coefficients.shape[1]))
+        for b, generator in enumerate(rng):
+            tallies = [
+                draw(probabilities(states[b], setting), self.shots, generator)
+                for setting in settings
+            ]
+            values[b], covariance[b] = operator_moments(terms, settings, tallies)
+        return Phase(
+            values,
+            covariance=covariance,
+            gap=phase.gap,
+            residual=phase.residual,
+            shots=self.shots * len(settings),
+            state=phase.state,
+        )
+
+
+def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[np.float64]:
+    """Return the probability of every bitstring of a state measured in a setting."""
+    from .. import _kernels
+
+    if setting.flips:
+        in_y = setting.flips & setting.signs
+        if in_y:  # S^dagger on the qubits measured in Y
+            index = np.arange(len(state), dtype=np.uint64)
+            turns = np.bitwise_count(index & np.uint64(in_y))
+            state = state * np.array([1, -1j, -1, 1j])[turns % 4]
+        state = state.copy()
+        _kernels.rotate(state, np.uint64(setting.flips))
+    weight = np.abs(state) ** 2
+    return np.asarray(weight / weight.sum())
+
+
+def draw(
+    probability: NDArray[np.float64], shots: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Draw shots and return the distinct outcomes with their counts.
+
+    One multinomial draw visits every probability; with more outcomes than shots it is
+    quicker to place sorted uniform numbers in the cumulated probabilities.
+    """
+    if len(probability) <= 4 * shots:
+        tally = rng.multinomial(shots, probability)
+        outcomes = np.flatnonzero(tally)
+        return outcomes.astype(np.uint64), tally[outcomes]
+    cumulated = np.cumsum(probability)
+    points = np.sort(rng.random(shots)) * cumulated[-1]
+    index = np.minimum(
+        np.searchsorted(cumulated, points, side="right"), len(cumulated) - 1
+    )
+    outcomes, tally = np.unique(index, return_counts=True)
+    return outcomes.astype(np.uint64), tally

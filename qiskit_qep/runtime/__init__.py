@@ -1,0 +1,1 @@
+"""Between the physics and a sampler: measurement settings, counts, jobs."""
