@@ -5,7 +5,7 @@ r"""The contract of everything that settles: coefficients in, expectation values
     \qquad\text{(Hellmann-Feynman)}
 
 E is an energy level, a free energy or the minimum of a classical energy. Gradients,
-training and plots know nothing else of the physics; a new way to settle is one new file.
+training and plots know nothing else of the physics; a new way to settle is a new file.
 """
 
 from __future__ import annotations

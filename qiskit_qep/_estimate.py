@@ -62,7 +62,8 @@ class Gradient:
         """Show loss and length with error bars."""
         return (
             f"Gradient(loss {with_error(self.loss, self.loss_std)}, "
-            f"|grad| {with_error(self.norm, self.norm_std)}, {len(self.values)} parameters)"
+            f"|grad| {with_error(self.norm, self.norm_std)}; "
+            f"{len(self.values)} parameters)"
         )
 
 
@@ -140,15 +141,19 @@ def _relative_slope_variance(
         shift = step * np.eye(size)[i]
         up, down = (loss.slope(prediction + s * shift, targets) for s in (1, -1))
         jacobian[:, :, i] = (up - down) / (2 * step)
-    trace = np.einsum("bij,bjk,bik->b", jacobian, noise, jacobian)
-    return np.asarray(trace / np.maximum((slope**2).sum(axis=1), 1e-300))
+    trace: Array = np.einsum("bij,bjk,bik->b", jacobian, noise, jacobian)
+    size_squared: Array = np.maximum((slope**2).sum(axis=1), 1e-300)
+    return trace / size_squared
 
 
 def stds_of(phase: Phase) -> Array:
+    """Return the standard errors of a phase, zero where it has none."""
     return np.zeros(phase.values.shape) if phase.stds is None else phase.stds
 
 
 def covariance_of(phase: Phase) -> Array:
+    """Return the covariance of the values, diagonal where no shots are shared."""
     if phase.covariance is not None:
         return phase.covariance
-    return np.einsum("bk,kl->bkl", stds_of(phase) ** 2, np.eye(phase.values.shape[1]))
+    stds = stds_of(phase)
+    return np.asarray(stds[:, :, None] ** 2 * np.eye(stds.shape[1]))

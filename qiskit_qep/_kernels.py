@@ -37,7 +37,8 @@ def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
     The slices run in threads (the kernels release the GIL) when there is enough to do;
     every row is computed alone, so the result does not depend on their number.
     """
-    threads = min(numba.config.NUMBA_NUM_THREADS, batch, 1 + batch * size // 4096)
+    allowed: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set late
+    threads = min(allowed, batch, 1 + batch * size // 4096)
     if threads <= 1:
         work(0, batch)
         return

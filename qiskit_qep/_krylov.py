@@ -157,10 +157,10 @@ def eigenpair(h, start, locked, count, tolerance, basis, out):
 def settle(
     layout, rows, starts, generic, level, follow, tolerance, keep, results, first, last
 ):
-    """Find eigenstate ``level`` of every row, or the one that overlaps most with starts.
+    """Find eigenstate ``level`` of every row, or the one that overlaps starts most.
 
-    ``results`` is the tuple (states, energies, gaps, residuals, overlaps) to fill. A gap
-    is the distance to the nearest other level seen, an upper bound: the second Ritz
+    ``results`` is the tuple (states, energies, gaps, residuals, overlaps) to fill. A
+    gap is the distance to the nearest other level seen, an upper bound: the second Ritz
     value of a followed state; for a fresh one a second, deflated run, since one Krylov
     space holds only one vector of an exactly degenerate level.
     """

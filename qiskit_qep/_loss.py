@@ -130,7 +130,7 @@ def cross_entropy(scale: float = 4.0) -> Loss:
         return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
     def value(p: Array, y: Any) -> Array:
-        return -log_softmax(p)[np.arange(len(y)), y]
+        return np.asarray(-log_softmax(p)[np.arange(len(y)), y])
 
     def slope(p: Array, y: Any) -> Array:
         q = np.exp(log_softmax(p))

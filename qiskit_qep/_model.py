@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from ._parametrization import LinearInputs, Parametrization, direct
 from ._pauli import PauliTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -42,10 +41,11 @@ def pauli_terms(operators: Sequence[Any]) -> PauliTerms:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    r"""Operators with roles: a Hamiltonian that can be trained, driven, read and nudged.
+    r"""Operators with roles: a Hamiltonian to be trained, driven, read and nudged.
 
     .. math::
-        H(\theta, x, \nu) = \sum_k \theta_k A_k + \sum_j x_j B_j + \sum_i \nu_i O_i + H_0
+        H(\theta, x, \nu) =
+        \sum_k \theta_k A_k + \sum_j x_j B_j + \sum_i \nu_i O_i + H_0
 
     Labels such as ``"ZZI"`` become ``SparsePauliOp``; any other object is carried as it
     is, for an equilibrium that knows how to settle it.
@@ -176,7 +176,7 @@ class Model:
         return theta, x
 
     def pullback(self, theta: ArrayLike, x: ArrayLike, v: Array) -> tuple[Array, Array]:
-        """Turn derivatives by coefficients into derivatives by theta and x, per sample.
+        """Turn derivatives by coefficients into those by theta and x, per sample.
 
         Args:
             theta: Shape (num_trainable,).
@@ -218,7 +218,7 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the operators, their roles and the parametrization's type and sizes."""
+        """Hash of the operators, their roles and the parametrization's sizes."""
         text = [f"{len(self.trainable)} {len(self.inputs)} {len(self.readout)}"]
         for op in self.operators:
             is_pauli = isinstance(op, SparsePauliOp)

@@ -21,7 +21,7 @@ class Nudge:
     Attributes:
         nodes: beta_n.
         weights: w_n.
-        signed: Whether every sample draws a sign sigma and uses sigma beta_n, sigma w_n.
+        signed: Whether every sample draws a sign that multiplies beta_n and w_n.
         name: How it was made.
 
     Example:

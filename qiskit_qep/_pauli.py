@@ -53,9 +53,9 @@ class PauliTerms:
         for k, operator in enumerate(operators):
             if not isinstance(operator, SparsePauliOp):
                 raise TypeError(
-                    f"operator {k} is a {type(operator).__name__}, but this equilibrium "
-                    "settles Pauli models only; give labels such as 'ZZI' or a "
-                    "SparsePauliOp, or use the equilibrium made for that type"
+                    f"operator {k} is a {type(operator).__name__}, but this "
+                    "equilibrium settles Pauli models only; give labels such as 'ZZI' "
+                    "or a SparsePauliOp, or use the equilibrium made for that type"
                 )
         bits = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
         strings: dict[tuple[int, int], int] = {}
@@ -82,7 +82,8 @@ class PauliTerms:
     @cached_property
     def num_y(self) -> NDArray[np.int64]:
         """Number of Y in every string."""
-        return np.bitwise_count(self.flips & self.signs).astype(np.int64)
+        count: NDArray[np.uint8] = np.bitwise_count(self.flips & self.signs)
+        return count.astype(np.int64)
 
     @cached_property
     def phases(self) -> NDArray[np.complex128]:
@@ -140,7 +141,7 @@ class PauliTerms:
     def string_values(
         self, left: NDArray[Any], right: NDArray[Any]
     ) -> NDArray[np.complex128]:
-        """Return <l|P_s|r> of every string for every row, shape (batch, num_strings)."""
+        """Return <l|P_s|r> of every string for every row, (batch, num_strings)."""
         from . import _kernels
 
         order, layout = self.layout(np.ones(len(self.flips), bool))

@@ -65,7 +65,7 @@ class State:
             "leaves": len(leaves),
             "versions": versions(),
         }
-        arrays = {"theta": self.theta}
+        arrays: dict[str, Any] = {"theta": self.theta}
         for field in fields(Gradient):
             value = getattr(self.gradient, field.name)
             arrays[f"gradient.{field.name}"] = np.asarray(value)
@@ -100,7 +100,7 @@ class State:
                 f"{path} has schema {header['schema']}, this version reads {SCHEMA}; "
                 f"it was written by {header['versions']}"
             )
-        measured = {}
+        measured: dict[str, Any] = {}
         for field in fields(Gradient):
             value = arrays[f"gradient.{field.name}"]
             measured[field.name] = value if value.ndim else float(value)

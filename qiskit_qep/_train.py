@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -97,18 +98,20 @@ def _iterate(
     state: State | None,
     how: dict[str, Any],
 ) -> Iterator[State]:
-    warned = False
+    said: set[str] = set()
 
     def at(step: int, theta: NDArray[Any], memory: Any, seed: int) -> State:
-        nonlocal warned
         rows = _rows(len(x), size, step, seed)
-        found, warning = measure(
-            model, theta, x[rows], y[rows], seed=seed, step=step, **how
-        )
-        if warning and not warned:
-            warned = True
-            text = f"step {step}: {warning} (said once per run)"
-            warnings.warn(text, stacklevel=3)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found, warning = measure(
+                model, theta, x[rows], y[rows], seed=seed, step=step, **how
+            )
+        for text in [str(w.message) for w in caught] + [warning] * bool(warning):
+            kind = re.sub(r"[\d.]+", "", text)
+            if kind not in said:
+                said.add(kind)
+                warnings.warn(f"step {step}: {text} (said once per run)", stacklevel=3)
         return State(step, theta, found, memory, seed, model.fingerprint)
 
     if state is None:
@@ -163,7 +166,7 @@ def train(
 
     begun = how.get("state")
     last = steps + (begun.step if begun is not None else 0)
-    state = begun
+    state: State | None = begun
     states = _steps(model, x, y, **how)
     with tqdm(total=steps, disable=not progress, unit="step") as bar:
         while state is None or state.step < last:

@@ -26,7 +26,7 @@ def tridiagonal_lowest(alpha, beta, size, vector, pivots):
     """Return the lowest eigenvalue of a tridiagonal matrix; its vector is written.
 
     Laguerre's iteration on the characteristic polynomial: all roots are real, so from
-    the left of the spectrum it climbs to the lowest one, cubically, and never passes it.
+    the left of the spectrum it climbs to the lowest one, cubically, without passing.
     Then inverse iteration just below the root, where every pivot is positive.
     """
     x, width = alpha[0], 1e-100

@@ -74,7 +74,7 @@ def _walk(
         h = terms.hamiltonian((origin + reach * way)[None], real=False)
 
         def apply(u: Vector, h: Any = h) -> Vector:
-            return h.apply(u[None])[0]
+            return np.asarray(h.apply(u[None])[0])
 
         new, residual = _correct(apply, v, tolerance)
         if abs(np.vdot(v, new)) >= MIN_OVERLAP and residual <= 10 * tolerance:
@@ -95,7 +95,7 @@ def _correct(
     """Turn an approximate right eigenvector into an exact one.
 
     Newton's method on (H - E) v = 0, <v|v> = 1: the correction t is orthogonal to v and
-    solves (1 - P)(H - E) t = -r, a well-conditioned system away from exceptional points.
+    solves (1 - P)(H - E) t = -r, well conditioned away from exceptional points.
     """
     from scipy.sparse.linalg import LinearOperator, gmres
 
@@ -108,10 +108,10 @@ def _correct(
         if residual <= tolerance or residual > 1e6:
             break
 
-        def shifted(t: Vector, v: Vector = v, energy: complex = energy) -> Vector:
+        def shifted(t: Vector, v: Vector = v, energy: Any = energy) -> Vector:
             t = t - np.vdot(v, t) * v
             image = apply(t) - energy * t
-            return image - np.vdot(v, image) * v
+            return np.asarray(image - np.vdot(v, image) * v)
 
         matrix = LinearOperator((len(v), len(v)), matvec=shifted, dtype=v.dtype)
         rough = max(0.1 * tolerance / residual, 1e-4)

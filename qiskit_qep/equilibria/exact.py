@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
 KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
 KEEP_ROWS = 160
-DEGENERATE = (
-    1e-6  # of the largest coefficient; below, the state is an arbitrary mixture
-)
+NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,11 @@ class Exact:
         images = h.apply(states)
         energies = np.einsum("bi,bi->b", states.conj(), images).real
         residuals = np.linalg.norm(images - energies[:, None] * states, axis=1)
-        _warn(gaps, residuals, overlaps, self.tolerance, np.abs(h.rows).max(axis=1))
+        scale = np.abs(h.rows).max(axis=1)
+        if starts is None:
+            _warn_degenerate(gaps, scale)
+        _warn_lost(overlaps)
+        _warn_rough(residuals, self.tolerance, gaps, scale)
         values = terms.expectations(states, states).real
         return Phase(values, gap=gaps, residual=residuals, state=(states, coefficients))
 
@@ -209,7 +211,7 @@ def _solve_excited(
     one = replace(h, rows=h.rows[b : b + 1])
 
     def project(v: NDArray[Any]) -> NDArray[Any]:
-        return v - np.vdot(state, v) * state
+        return np.asarray(v - np.vdot(state, v) * state)
 
     def shifted(v: NDArray[Any]) -> NDArray[Any]:
         v = project(v)
@@ -218,37 +220,45 @@ def _solve_excited(
     shape = (h.dim, h.dim)
     matrix = LinearOperator(shape, matvec=shifted, dtype=state.dtype)
     x, _ = minres(matrix, project(-source), rtol=1e-13, maxiter=20 * h.dim)
-    return project(x)
+    return np.asarray(project(x))
 
 
-def _warn(
-    gaps: Array, residuals: Array, overlaps: Array, tolerance: float, scale: Array
-) -> None:
-    """Say which sample is (nearly) degenerate, lost or not converged, and what to do."""
-    close = gaps < DEGENERATE * scale
+def _warn_degenerate(gaps: Array, scale: Array) -> None:
+    """Say which sample has no state of its own, and what to do."""
+    close = gaps <= NEARLY_DEGENERATE * scale
     for sample in np.flatnonzero(close)[:1]:
-        warnings.warn(
-            f"sample {sample} is degenerate: gap {gaps[sample]:.2g}"
-            f"{_more(close)}, so its state is an arbitrary mixture; add fields that "
-            "lift the degeneracy, such as longitudinal bias fields",
-            stacklevel=4,
+        nearly = "nearly " if gaps[sample] > 1e-9 * scale[sample] else ""
+        _warn(
+            f"sample {sample}{_more(close)} is {nearly}degenerate: gap "
+            f"{gaps[sample]:.2g}, so the slightest nudge mixes its states; add fields "
+            "that lift the degeneracy, such as longitudinal bias fields"
         )
+
+
+def _warn_lost(overlaps: Array) -> None:
+    """Say which sample was not found again after the nudge."""
     lost = overlaps < 0.3
     for sample in np.flatnonzero(lost)[:1]:
-        warnings.warn(
-            f"sample {sample} could not be followed: largest overlap with its free "
-            f"state {overlaps[sample]:.2g}{_more(lost)}; lower beta",
-            stacklevel=4,
+        _warn(
+            f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
+            f"with the free state is {overlaps[sample]:.2g}; lower beta"
         )
+
+
+def _warn_rough(residuals: Array, tolerance: float, gaps: Array, scale: Array) -> None:
+    """Say which sample the solver did not settle as far as was asked."""
     # Rounding bounds what |H v - E v| can be: a few ulp of the largest coefficients.
     rough = residuals > np.maximum(2 * tolerance, 1e-12 * scale)
     for sample in np.flatnonzero(rough)[:1]:
-        warnings.warn(
-            f"sample {sample} did not converge: residual {residuals[sample]:.2g}"
-            f"{_more(rough)} against the tolerance {tolerance:.2g}, gap "
-            f"{gaps[sample]:.2g}; raise the tolerance or add fields that open the gap",
-            stacklevel=4,
+        _warn(
+            f"sample {sample}{_more(rough)} did not converge: residual "
+            f"{residuals[sample]:.2g}, tolerance {tolerance:.2g}, gap "
+            f"{gaps[sample]:.2g}; raise the tolerance or add fields that open the gap"
         )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)  # at the line that called the equilibrium
 
 
 def _more(bad: NDArray[np.bool_]) -> str:

@@ -29,8 +29,8 @@ def string_moments(
         \mathrm{Cov}_{ab} = \frac{\overline{s_a s_b} - \bar s_a \bar s_b}{T - 1}
         + \frac{\delta_{ab}}{T^2}
 
-    The last term is what one more shot of unknown outcome could change: no finite number
-    of equal outcomes proves that a value is exactly one.
+    The last term is what one more shot of unknown outcome could change: no number of
+    equal outcomes proves that a value is exactly one.
 
     Args:
         outcomes: Distinct bitstrings as integers, qubit q is bit q.
