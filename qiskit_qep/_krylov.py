@@ -8,7 +8,7 @@ excited and degenerate states need no other method.
 
 import numpy as np
 
-from ._kernels import apply, fill, jit
+from ._kernels import allocate, apply, fill, jit
 from ._tridiagonal import second_lowest, tridiagonal_lowest
 
 MAX_STEPS = 3000  # of one Lanczos run; a gap of 1e-4 of the spectrum needs about 1000
@@ -45,8 +45,7 @@ def normalize(v):
 @jit
 def lanczos_step(h, u, v, w, previous, locked, count):
     """Write the next unnormalised vector of the recurrence into w."""
-    flips, tables, constants = h
-    apply(flips, tables, constants, v, w)
+    apply(h, v, w)
     alpha = dot(v, w).real
     for i in range(w.size):
         w[i] -= alpha * v[i] + previous * u[i]
@@ -135,7 +134,6 @@ def eigenpair(h, start, locked, count, tolerance, basis, out):
     Returns:
         Energy, second Ritz value, measured residual.
     """
-    flips, tables, constants = h
     second, energy, residual = np.inf, 0.0, np.inf
     for run in range(MAX_RUNS):
         begin = start if run == 0 else out.copy()
@@ -144,7 +142,7 @@ def eigenpair(h, start, locked, count, tolerance, basis, out):
         )
         second = above if run == 0 else second
         w = basis[0]
-        apply(flips, tables, constants, out, w)
+        apply(h, out, w)
         energy = dot(out, w).real
         subtract(w, energy, out)
         residual = np.sqrt(dot(w, w).real)
@@ -164,17 +162,14 @@ def settle(
     value of a followed state; for a fresh one a second, deflated run, since one Krylov
     space holds only one vector of an exactly degenerate level.
     """
-    flips, _, _, num_tables = layout
     states, energies, gaps, residuals, overlaps = results
     dim = states.shape[1]
-    tables = np.empty((num_tables, dim), states.dtype)
-    constants = np.empty(flips.size - num_tables, states.dtype)
+    h = allocate(layout, dim, rows)
     basis = np.empty((keep, dim), states.dtype)
     locked = np.empty((level + 1 + MAX_LEVELS, dim), states.dtype)
     found = np.empty(level + 1 + MAX_LEVELS)
     for b in range(first, last):
-        fill(layout, rows[b], tables, constants)
-        h = (flips, tables, constants)
+        fill(layout, rows[b], h)
         best, weight, seen, second = 0, -1.0, 0.0, np.inf
         for n in range(level + 1 + (MAX_LEVELS if follow else 0)):
             begin = starts[b] if follow else generic[n % 2]
@@ -223,13 +218,11 @@ def respond(
     Valid where the state is the lowest: H - E is then positive on the complement. A
     direction of negative curvature ends the row with residual infinity.
     """
-    flips, _, _, num_tables = layout
     dim = states.shape[1]
-    tables = np.empty((num_tables, dim), states.dtype)
-    constants = np.empty(flips.size - num_tables, states.dtype)
+    h = allocate(layout, dim, rows)
     r, p, q = np.empty((3, dim), states.dtype)
     for b in range(first, last):
-        fill(layout, rows[b], tables, constants)
+        fill(layout, rows[b], h)
         psi, x = states[b], out[b]
         x[:] = 0.0
         r[:] = 0.0
@@ -240,7 +233,7 @@ def respond(
         target = size * tolerance**2
         steps = 0
         while size > target and steps < MAX_STEPS:
-            apply(flips, tables, constants, p, q)
+            apply(h, p, q)
             subtract(q, energies[b], p)
             subtract(q, dot(psi, q), psi)
             curvature = dot(p, q).real

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Layout = tuple["NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", int]
+Layout = tuple[
+    "NDArray[np.uint64]",
+    "NDArray[np.int64]",
+    "NDArray[np.uint64]",
+    tuple[int, int, int],
+]
+
+TILE = 64  # as in _kernels, which is not imported before it is needed
+TABLE, MIXED, FAR, NEAR = range(4)  # groups of flips, in the order of a layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +103,7 @@ class PauliTerms:
         return {}
 
     def layout(self, used: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Layout]:
-        """Sort the used strings by flip, flips that need a table first.
+        """Sort the used strings by flip, in the groups that the kernels treat alike.
 
         Returns:
             The order of the strings, and the layout that the kernels take.
@@ -104,16 +112,19 @@ class PauliTerms:
         if key not in self._layouts:
             chosen = np.flatnonzero(used)
             flips, signs = self.flips[chosen], self.signs[chosen]
-            distinct, group, size = np.unique(
+            distinct, of, size = np.unique(
                 flips, return_inverse=True, return_counts=True
             )
-            needs_table = np.zeros(len(distinct), bool)
-            needs_table[group[signs != 0]] = True
-            rank = np.argsort(~needs_table, kind="stable")
-            place = np.argsort(rank)
-            order = np.lexsort((signs, place[group]))
+            group = np.full(len(distinct), MIXED)
+            if self.dim >= TILE:
+                group[distinct % np.uint64(TILE) == 0] = FAR
+                group[np.isin(distinct, [1, 2, 4, 8, 16, 32])] = NEAR
+            group[of[signs != 0]] = TABLE
+            rank = np.argsort(group, kind="stable")
+            order = np.lexsort((signs, np.argsort(rank)[of]))
             starts = np.concatenate([[0], np.cumsum(size[rank])]).astype(np.int64)
-            layout = (distinct[rank], starts, signs[order], int(needs_table.sum()))
+            a, b, c = (int((group <= g).sum()) for g in (TABLE, MIXED, FAR))
+            layout = (distinct[rank], starts, signs[order], (a, b, c))
             self._layouts[key] = (chosen[order], layout)
         return self._layouts[key]
 
@@ -167,7 +178,7 @@ class Hamiltonians:
 
     Attributes:
         dim: Number of amplitudes.
-        layout: Flip masks, where their strings begin, sign masks, number of tables.
+        layout: Flip masks, where their strings begin, sign masks, ends of groups.
         rows: Coefficient of every string with its phase, shape (batch, num_strings);
             float64 where H is real, else complex128.
     """
