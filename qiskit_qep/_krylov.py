@@ -210,9 +210,7 @@ def settle(
 
 
 @jit
-def respond(
-    layout, rows, sources, states, energies, tolerance, out, residuals, first, last
-):
+def respond(layout, rows, sources, states, tolerance, out, residuals, first, last):
     """Solve (H - E) x = -P source by conjugate gradients, P projecting out the state.
 
     Valid where the state is the lowest: H - E is then positive on the complement. A
@@ -224,6 +222,8 @@ def respond(
     for b in range(first, last):
         fill(layout, rows[b], h)
         psi, x = states[b], out[b]
+        apply(h, psi, q)
+        energy = dot(psi, q).real
         x[:] = 0.0
         r[:] = 0.0
         subtract(r, 1.0, sources[b])
@@ -234,7 +234,7 @@ def respond(
         steps = 0
         while size > target and steps < MAX_STEPS:
             apply(h, p, q)
-            subtract(q, energies[b], p)
+            subtract(q, energy, p)
             subtract(q, dot(psi, q), psi)
             curvature = dot(p, q).real
             if curvature <= 0.0:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
+from scipy.sparse import coo_array, csr_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,13 @@ class PauliTerms:
         num_qubits: Size of the register, N.
         flips: X mask of every string, shape (num_strings,).
         signs: Z mask of every string, shape (num_strings,).
-        weights: w, real, shape (num_operators, num_strings).
+        weights: w, real, a sparse array of shape (num_operators, num_strings).
     """
 
     num_qubits: int
     flips: NDArray[np.uint64]
     signs: NDArray[np.uint64]
-    weights: NDArray[np.float64]
+    weights: csr_array
 
     @staticmethod
     def of(operators: Sequence[Any]) -> PauliTerms:
@@ -76,9 +77,9 @@ class PauliTerms:
             for flip, sign, c in zip(flips, signs, operator.coeffs.real, strict=True):
                 s = strings.setdefault((int(flip), int(sign)), len(strings))
                 entries.append((k, s, float(c)))
-        weights = np.zeros((len(operators), len(strings)))
-        for k, s, c in entries:
-            weights[k, s] += c
+        rows, columns, values = zip(*entries, strict=True)
+        shape = (len(operators), len(strings))
+        weights = coo_array((values, (rows, columns)), shape=shape).tocsr()
         masks = np.array(list(strings), dtype=np.uint64).reshape(-1, 2)
         return PauliTerms(operators[0].num_qubits, masks[:, 0], masks[:, 1], weights)
 
@@ -94,60 +95,52 @@ class PauliTerms:
         return count.astype(np.int64)
 
     @cached_property
-    def phases(self) -> NDArray[np.complex128]:
+    def phases(self) -> NDArray[Any]:
         """(-i)^(number of Y): from a signed flip to the Pauli string."""
-        return np.array([1, -1j, -1, 1j])[self.num_y % 4]
+        phases = np.array([1, -1j, -1, 1j])[self.num_y % 4]
+        return phases.real if self.is_real else phases
 
     @cached_property
-    def _layouts(self) -> dict[bytes, tuple[NDArray[np.int64], Layout]]:
-        return {}
+    def is_real(self) -> bool:
+        """Whether every string is a real matrix: then all arithmetic is real."""
+        return not np.any(self.num_y % 2)
 
-    def layout(self, used: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Layout]:
-        """Sort the used strings by flip, in the groups that the kernels treat alike.
+    @cached_property
+    def _transposed(self) -> Any:
+        return self.weights.T.tocsr()
 
-        Returns:
-            The order of the strings, and the layout that the kernels take.
+    @cached_property
+    def layout(self) -> tuple[NDArray[np.int64], Layout]:
+        """The strings sorted by flip, in the groups that the kernels treat alike.
+
+        A pair: the order of the strings, and the layout that the kernels take.
         """
-        key = used.tobytes()
-        if key not in self._layouts:
-            chosen = np.flatnonzero(used)
-            flips, signs = self.flips[chosen], self.signs[chosen]
-            distinct, of, size = np.unique(
-                flips, return_inverse=True, return_counts=True
-            )
-            group = np.full(len(distinct), MIXED)
-            if self.dim >= TILE:
-                group[distinct % np.uint64(TILE) == 0] = FAR
-                group[np.isin(distinct, [1, 2, 4, 8, 16, 32])] = NEAR
-            group[of[signs != 0]] = TABLE
-            rank = np.argsort(group, kind="stable")
-            order = np.lexsort((signs, np.argsort(rank)[of]))
-            starts = np.concatenate([[0], np.cumsum(size[rank])]).astype(np.int64)
-            a, b, c = (int((group <= g).sum()) for g in (TABLE, MIXED, FAR))
-            layout = (distinct[rank], starts, signs[order], (a, b, c))
-            self._layouts[key] = (chosen[order], layout)
-        return self._layouts[key]
+        distinct, of, size = np.unique(
+            self.flips, return_inverse=True, return_counts=True
+        )
+        group = np.full(len(distinct), MIXED)
+        if self.dim >= TILE:
+            group[distinct % np.uint64(TILE) == 0] = FAR
+            group[np.isin(distinct, [1, 2, 4, 8, 16, 32])] = NEAR
+        group[of[self.signs != 0]] = TABLE
+        rank = np.argsort(group, kind="stable")
+        order = np.lexsort((self.signs, np.argsort(rank)[of]))
+        starts = np.concatenate([[0], np.cumsum(size[rank])]).astype(np.int64)
+        a, b, c = (int((group <= g).sum()) for g in (TABLE, MIXED, FAR))
+        return order, (distinct[rank], starts, self.signs[order], (a, b, c))
 
-    def hamiltonian(
-        self, coefficients: NDArray[Any], *, real: bool | None = None
-    ) -> Hamiltonians:
+    def hamiltonian(self, coefficients: NDArray[Any]) -> Hamiltonians:
         """Sum the operators with one row of coefficients per Hamiltonian.
 
         Args:
             coefficients: Shape (batch, num_operators); complex ones make H
                 non-Hermitian.
-            real: Whether to compute with real numbers; None finds out.
         """
-        per_string = coefficients @ self.weights
-        used = np.any(per_string != 0.0, axis=0)
-        if not used.any():
-            used[:1] = True  # H = 0 is a Hamiltonian too
-        if real is None:
-            real = not (np.iscomplexobj(per_string) or np.any(self.num_y[used] % 2))
-        order, layout = self.layout(used)
-        rows = (per_string * self.phases)[:, order]
-        rows = np.ascontiguousarray(rows.real if real else rows)
-        return Hamiltonians(self.dim, layout, rows)
+        order, layout = self.layout
+        # A sparse product adds in the same order whatever the batch: BLAS does not,
+        # and a batch may be cut anywhere without changing a bit.
+        rows = (self._transposed @ coefficients.T).T * self.phases
+        return Hamiltonians(self.dim, layout, np.ascontiguousarray(rows[:, order]))
 
     def string_values(
         self, left: NDArray[Any], right: NDArray[Any]
@@ -155,21 +148,23 @@ class PauliTerms:
         """Return <l|P_s|r> of every string for every row, (batch, num_strings)."""
         from . import _kernels
 
-        order, layout = self.layout(np.ones(len(self.flips), bool))
+        order, layout = self.layout
         out = np.empty((len(left), len(self.flips)), left.dtype)
         _kernels.over_rows(
             lambda a, b: _kernels.expectations(layout, left, right, out, a, b),
-            *out.shape,
+            len(left),
+            self.dim,
         )
         values = np.empty(out.shape, np.complex128)
         values[:, order] = out
-        return values * self.phases
+        values *= self.phases
+        return values
 
     def expectations(
         self, left: NDArray[Any], right: NDArray[Any]
     ) -> NDArray[np.complex128]:
         """Return <l|A_k|r> of every operator for every row, (batch, num_operators)."""
-        return self.string_values(left, right) @ self.weights.T
+        return np.asarray((self.weights @ self.string_values(left, right).T).T)
 
 
 @dataclass(frozen=True, eq=False)

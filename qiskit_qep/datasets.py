@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 Arm = Callable[[Floats], NDArray[np.complexfloating]]
-
-CENTRE = 0.5 + 0.25j  # of the usual moons, in units of their radius
+_CENTRE = 0.5 + 0.25j  # of the usual moons, in units of their radius
 
 
 def xor(strength: float = 1.0) -> tuple[Floats, Floats]:
@@ -45,9 +44,8 @@ def xor(strength: float = 1.0) -> tuple[Floats, Floats]:
 def parity(num_bits: int = 3, strength: float = 1.0) -> tuple[Floats, Floats]:
     """Parity of n bits: y = -prod_i (-x_i / strength), +1 if oddly many are positive.
 
-    Coding: inputs +-strength, targets +-1; rows count in binary, - for 0 and + for 1,
-    input 0 first, so ``parity(2)`` is `xor`. The set is odd, y(-x) = -y(x), for odd n
-    and even for even n. Source: the truth table.
+    Coding: inputs +-strength, targets +-1, in binary order: ``parity(2)`` is `xor`.
+    The set is odd, y(-x) = -y(x), for odd n, else even. Source: the truth table.
 
     Args:
         num_bits: number n of inputs (>= 1).
@@ -76,14 +74,12 @@ def moons(
     centered: bool = True,
     seed: int | None = None,
 ) -> tuple[Floats, Floats]:
-    """Two interleaved half circles, one the mirror image of the other.
+    """Two half moons, x_0 + i x_1 = 2/3 (exp(i pi t) - 1/2 - i/4) and its mirror image.
 
-        x_0 + i x_1 = 2/3 (exp(i pi t) - 1/2 - i/4) for y = +1, and -x for y = -1
-
-    Coding: inputs in about [-1, 1] x [-1/2, 1/2], targets +-1, rows shuffled; t uniform
-    in (0, 1). The noise is mirrored too: a centred set is exactly odd. A model without
-    bias fields that has seen x knows -x: test it on another seed, not on a `split`.
-    Source: made here; the curves of scikit-learn's ``make_moons``, times 2/3.
+    Coding: inputs in about [-1, 1] x [-1/2, 1/2], target +1, or -1 for the image -x; t
+    uniform in (0, 1), rows shuffled. Noise is mirrored too: a centred set is odd, and a
+    model without bias fields that has seen x knows -x, so test it on another seed, not
+    on a `split`. Source: made here; scikit-learn's ``make_moons``, times 2/3.
 
     Args:
         num_samples: even; half of the samples are in each class.
@@ -102,7 +98,7 @@ def moons(
         [(100, 2), (100, 1)]
     """
     x, y = _mirrored(
-        lambda t: np.exp(1j * np.pi * t) - CENTRE, num_samples, noise, centered, seed
+        lambda t: np.exp(1j * np.pi * t) - _CENTRE, num_samples, noise, centered, seed
     )
     return 2 / 3 * x, y
 
@@ -115,12 +111,10 @@ def spirals(
     centered: bool = True,
     seed: int | None = None,
 ) -> tuple[Floats, Floats]:
-    """Two spiral arms, one the mirror image of the other.
+    """Two spirals, x_0 + i x_1 = (.1 + .9 t) exp(2 pi i turns t) and its mirror image.
 
-        x_0 + i x_1 = (.1 + .9 t) exp(2 pi i turns t) for y = +1, and -x for y = -1
-
-    Coding: inputs in about [-1, 1]^2, targets +-1, rows shuffled; t uniform in (0, 1).
-    Odd as `moons`, see there how to test. Source: made here; Archimedean spirals.
+    Coding: inputs in about [-1, 1]^2, the rest as `moons`; see there how to test a
+    model without bias fields. Source: made here; Archimedean spirals.
 
     Args:
         num_samples: even; half of the samples are in each class.
@@ -204,8 +198,7 @@ def breast_cancer() -> tuple[Floats, Classes]:
 def digits() -> tuple[Floats, Classes]:
     """Handwritten digits, 8 x 8 pixels each.
 
-    Coding: pixels row by row, 0 to 16 over 16; class d is digit d. Source: UCI Optical
-    Recognition of Handwritten Digits, test part, scikit-learn's own file.
+    Coding: pixels / 16; class d is digit d. Source: UCI Optdigits, scikit-learn's file.
 
     Returns:
         x (1797, 64) and class numbers y (1797,).
@@ -228,13 +221,12 @@ def cluster_ising(
 
         H = g_ZXZ sum_j Z_j X_{j+1} Z_{j+2} - g_ZZ sum_j Z_j Z_{j+1} - g_X sum_j X_j
 
-    Coding: x = (g_ZXZ, g_ZZ, g_X) >= 0 with sum 4, uniform in that triangle; y one-hot
-    with columns (cluster, ferromagnet, paramagnet), the couplings' order and that of
-    the published readouts (1+Z1)(1+Z2)/4, (1+Z1)(1-Z2)/4, (1-Z1)(1-Z2)/4; class numbers
-    are ``y.argmax(axis=1)``. Labels are exact for the infinite chain (free fermions):
-    ferromagnet if g_ZZ >= 2, else cluster if 2 g_X < 4 - g_ZZ, else paramagnet. Areas
-    3/8, 1/4, 3/8: a constant guess scores .375. Source: made here; C. C. Wanjura and
-    F. Marquardt, Nat. Commun. (2025), arXiv:2406.06482, and their code.
+    Coding: x = (g_ZXZ, g_ZZ, g_X) >= 0 with sum 4, uniform in that triangle; y one-hot,
+    columns (cluster, ferromagnet, paramagnet) as the couplings and as the authors'
+    readouts (1+Z1)(1+Z2)/4, (1+Z1)(1-Z2)/4, (1-Z1)(1-Z2)/4; ``y.argmax(axis=1)`` is the
+    class number. Exact for the infinite chain: ferromagnet if g_ZZ >= 2, else cluster
+    if 2 g_X < 4 - g_ZZ, else paramagnet. Areas 3/8, 1/4, 3/8: a constant guess scores
+    .375. Source: made here; C. C. Wanjura, F. Marquardt, arXiv:2406.06482.
 
     Args:
         num_samples: number of points (>= 1).
@@ -304,13 +296,12 @@ def _mirrored(
     arm: Arm, size: int, noise: float, centered: bool, seed: int | None
 ) -> tuple[Floats, Floats]:
     """Noisy points of an arm of radius 1 as class +1, mirrored as -1, shuffled."""
-    even = size >= 2 and size % 2 == 0
-    _require(even, f"num_samples is {size}; pass an even number, 2 or more")
+    _require(size > 0 and size % 2 == 0, f"num_samples is {size}; pass 2, 4, 6, ...")
     _require(0 <= noise < np.inf, f"noise is {noise}; pass a number >= 0")
     rng = np.random.default_rng(seed)
     t = (np.arange(size // 2) + rng.random(size // 2)) / (size // 2)  # leaves no gaps
     z = arm(t) + noise * (rng.standard_normal((len(t), 2)) @ [1, 1j])
-    z = np.concatenate([z, -z]) + (0 if centered else CENTRE)
+    z = np.concatenate([z, -z]) + (0 if centered else _CENTRE)
     y = np.repeat([[1.0], [-1.0]], len(t), axis=0)
     order = rng.permutation(size)
     return np.stack([z.real, z.imag], axis=1)[order], y[order]

@@ -71,7 +71,7 @@ def _walk(
     v, done, step, residual = state.astype(np.complex128), 0.0, 1.0, 0.0
     while done < 1.0:
         reach = min(1.0, done + step)
-        h = terms.hamiltonian((origin + reach * way)[None], real=False)
+        h = terms.hamiltonian((origin + reach * way)[None])
 
         def apply(u: Vector, h: Any = h) -> Vector:
             return np.asarray(h.apply(u[None])[0])

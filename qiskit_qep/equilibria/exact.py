@@ -88,8 +88,6 @@ class Exact:
             return continue_branch(terms, coefficients, start, self.tolerance)
         h = terms.hamiltonian(coefficients)
         starts = start.state[0] if start is not None and self.follow else None
-        if starts is not None and np.iscomplexobj(starts):
-            h = terms.hamiltonian(coefficients, real=False)
         settle = _diagonalize if terms.num_qubits <= DENSE_QUBITS else _lanczos
         states, gaps, overlaps = settle(h, starts, self.level, self.tolerance)
         images = h.apply(states)
@@ -125,13 +123,9 @@ class Exact:
             Shape (batch, num_operators).
         """
         terms = pauli_terms(operators)
-        states = phase.state[0]
-        change = terms.hamiltonian(direction)
-        sources = change.apply(states)
-        states = states.astype(sources.dtype, copy=False)
-        h = terms.hamiltonian(coefficients, real=not np.iscomplexobj(sources))
-        states = states.astype(h.rows.dtype, copy=False)
-        changes = _solve(h, states, sources.astype(h.rows.dtype, copy=False))
+        h, states = terms.hamiltonian(coefficients), phase.state[0]
+        sources = terms.hamiltonian(direction).apply(states)
+        changes = _solve(h, states, sources)
         return 2.0 * terms.expectations(states, changes).real
 
 
@@ -189,19 +183,18 @@ def _solve(
     """Solve (H - E) x = -(1 - P) source for every row."""
     from .. import _kernels, _krylov
 
-    energies = np.einsum("bi,bi->b", states.conj(), h.apply(states)).real
     out, residuals = np.empty_like(states), np.empty(len(states))
-    args = (h.layout, h.rows, sources, states, energies, 1e-13, out, residuals)
+    args = (h.layout, h.rows, sources, states, 1e-13, out, residuals)
     _kernels.over_rows(
         lambda a, b: _krylov.respond(*args, a, b), len(states), 64 * h.dim
     )
     for b in np.flatnonzero(~np.isfinite(residuals)):
-        out[b] = _solve_excited(h, int(b), states[b], sources[b], energies[b])
+        out[b] = _solve_excited(h, int(b), states[b], sources[b])
     return out
 
 
 def _solve_excited(
-    h: Hamiltonians, b: int, state: NDArray[Any], source: NDArray[Any], energy: float
+    h: Hamiltonians, b: int, state: NDArray[Any], source: NDArray[Any]
 ) -> NDArray[Any]:
     """Solve one row where H - E is indefinite, by MINRES on the complement."""
     from dataclasses import replace
@@ -209,6 +202,7 @@ def _solve_excited(
     from scipy.sparse.linalg import LinearOperator, minres
 
     one = replace(h, rows=h.rows[b : b + 1])
+    energy = np.vdot(state, one.apply(state[None])[0]).real
 
     def project(v: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(v - np.vdot(state, v) * state)

@@ -72,5 +72,5 @@ def operator_moments(
         means, errors = string_moments(outcomes, counts, setting.supports)
         weights = terms.weights[:, setting.strings]
         values += weights @ means
-        covariance += weights @ errors @ weights.T
+        covariance += weights @ (weights @ errors).T
     return values, covariance
