@@ -2,6 +2,7 @@
 
 from . import datasets as datasets
 from . import models as models
+from . import plotting as plotting
 from ._contrastive import contrastive as contrastive
 from ._equilibrium import Equilibrium as Equilibrium
 from ._equilibrium import Phase as Phase
@@ -27,6 +28,7 @@ from ._state import State as State
 from ._train import steps as steps
 from ._train import train as train
 from .equilibria.exact import Exact as Exact
+from .equilibria.parallel import Parallel as Parallel
 from .equilibria.sampled import Sampled as Sampled
 
 __version__ = "0.1.0"

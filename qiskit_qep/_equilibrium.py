@@ -73,6 +73,29 @@ class Phase:
                 picked[field.name] = value[rows]
         return replace(self, **picked)
 
+    @staticmethod
+    def join(phases: Sequence[Phase]) -> Phase:
+        """Put the rows of several phases of one model under one another.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not phases:
+            raise ValueError("there is no phase to join")
+        first = phases[0]
+        joined: dict[str, Any] = {
+            "state": tuple(
+                map(np.concatenate, zip(*(p.state for p in phases), strict=True))
+            )
+        }
+        for field in fields(first):
+            if isinstance(getattr(first, field.name), np.ndarray):
+                joined[field.name] = np.concatenate(
+                    [getattr(p, field.name) for p in phases]
+                )
+        joined["jobs"] = tuple(dict.fromkeys(job for p in phases for job in p.jobs))
+        return replace(first, **joined)
+
 
 class Equilibrium(Protocol):
     """Settles systems: one call, coefficients in, a ``Phase`` out.
