@@ -14,6 +14,8 @@ from ._nudge import Nudge
 from .equilibria.exact import Exact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from ._equilibrium import Equilibrium, Phase
@@ -154,58 +156,69 @@ def measure(
     """Return the gradient of one training step, and a warning or an empty string."""
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
-    operators, batch = model.operators, len(x)
-    free_rows = model.coefficients(theta, x)
-    beta, weights = _per_sample(nudge, seed, step, batch)
-    rng = [streams(seed, step, n, batch) for n in range(len(beta) + 1)]
-    row = np.tile(np.arange(batch), len(beta))
+    beta, weights = _per_sample(nudge, seed, step, len(x))
+    rows = model.coefficients(theta, x)
 
     def nudged_rows(slope: Array) -> NDArray[Any]:
-        pushes = [model.coefficients(theta, x, b[:, None] * slope) for b in beta]
-        return np.vstack(pushes) if pushes else free_rows[:0]
+        return np.vstack([model.coefficients(theta, x, b * slope) for b in beta])
 
-    waits = (
-        loss.needs_prediction
-        or nudge.is_complex
-        or getattr(equilibrium, "follow", False)
-    )
-    if waits or not len(beta):
-        free = equilibrium(operators, free_rows, rng=rng[0])
+    rng = [streams(seed, step, n, len(x)) for n in range(len(beta) + 1)]
+    if len(beta) == 0:
+        free = equilibrium(model.operators, rows, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        if len(beta):
-            streams_left = [g for phase in rng[1:] for g in phase]
-            nudged = equilibrium(
-                operators, nudged_rows(slope), start=free[row], rng=streams_left
-            )
+        change = _respond(model, equilibrium, nudge, free, rows, slope)
+        covariance = None
     else:
-        slope = loss.slope(np.zeros(targets.shape), targets)
-        rows = np.vstack([free_rows, nudged_rows(slope)])
-        both = equilibrium(operators, rows, rng=[g for phase in rng for g in phase])
-        free, nudged = both[slice(0, batch)], both[slice(batch, None)]
-
-    if len(beta):
-        change, variance = _combine(nudge, weights, free, nudged)
-    else:
-        change, variance = (
-            _respond(model, equilibrium, nudge, free, free_rows, slope),
-            None,
+        free, nudged, slope = _settle(
+            model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng
         )
-    made = assemble(model, theta, x, targets, loss, free, slope, change, variance)
+        change, covariance = _combine(nudge, weights, free, nudged)
+    made = assemble(model, theta, x, targets, loss, free, slope, change, covariance)
     return made, _near_gap(model, nudge, slope, free)
 
 
 def _per_sample(
     nudge: Nudge, seed: int, step: int, batch: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the nodes to prepare and all weights, per sample: (nodes, batch)."""
+    """Return the nodes to prepare and all weights, of shape (nodes, batch, 1)."""
     nodes, weights = np.array(nudge.nodes), np.array(nudge.weights)
     sign = np.ones(batch)
     if nudge.signed:
-        key = (step, len(nodes) + 1)
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-        sign = rng.choice([-1.0, 1.0], size=batch)
+        rng = streams(seed, step, len(nodes) + 1, batch)
+        sign = np.array([g.choice([-1.0, 1.0]) for g in rng])
     prepared = nodes[nodes != 0]
-    return prepared[:, None] * sign, weights[:, None] * sign
+    signs = sign[None, :, None]
+    return prepared[:, None, None] * signs, weights[:, None, None] * signs
+
+
+def _settle(
+    model: Model,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    loss: Loss,
+    targets: NDArray[Any],
+    rows: Array,
+    nudged_rows: Callable[[Array], NDArray[Any]],
+    rng: list[list[np.random.Generator]],
+) -> tuple[Phase, Phase, Array]:
+    """Return the free phase, all nudged phases in one, and the slope.
+
+    Nudged phases wait for the free one where their slope or their start comes from it;
+    otherwise all are settled in one call.
+    """
+    operators, batch = model.operators, len(rows)
+    follows = nudge.is_complex or getattr(equilibrium, "follow", False)
+    if loss.needs_prediction or follows:
+        free = equilibrium(operators, rows, rng=rng[0])
+        slope = loss.slope(free.values[:, model.readout_columns], targets)
+        start = free[np.tile(np.arange(batch), len(rng) - 1)]
+        streams_left = [g for phase in rng[1:] for g in phase]
+        later = nudged_rows(slope)
+        return free, equilibrium(operators, later, start=start, rng=streams_left), slope
+    slope = loss.slope(np.zeros(targets.shape), targets)
+    every = np.vstack([rows, nudged_rows(slope)])
+    both = equilibrium(operators, every, rng=[g for phase in rng for g in phase])
+    return both[slice(0, batch)], both[slice(batch, None)], slope
 
 
 def _combine(
@@ -223,9 +236,9 @@ def _combine(
         else:
             phase = nudged[slice(prepared * batch, (prepared + 1) * batch)]
             prepared += 1
-        change += (weight[:, None] * phase.values).real
+        change += (weight * phase.values).real
         if covariance is not None:
-            covariance += (np.abs(weight) ** 2)[:, None, None] * covariance_of(phase)
+            covariance += np.abs(weight[:, :, None]) ** 2 * covariance_of(phase)
     return change, covariance
 
 

@@ -196,7 +196,11 @@ def _solve(
 def _solve_excited(
     h: Hamiltonians, b: int, state: NDArray[Any], source: NDArray[Any]
 ) -> NDArray[Any]:
-    """Solve one row where H - E is indefinite, by MINRES on the complement."""
+    """Solve one row where H - E is indefinite, by MINRES on the complement.
+
+    SciPy's MINRES knows real symmetric matrices only, and a Hermitian one is real
+    symmetric on (real, imaginary) pairs: the same memory seen as twice as many floats.
+    """
     from dataclasses import replace
 
     from scipy.sparse.linalg import LinearOperator, minres
@@ -207,14 +211,14 @@ def _solve_excited(
     def project(v: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(v - np.vdot(state, v) * state)
 
-    def shifted(v: NDArray[Any]) -> NDArray[Any]:
-        v = project(v)
-        return project(one.apply(v[None])[0] - energy * v)
+    def shifted(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+        v = project(pairs.view(state.dtype))
+        return project(one.apply(v[None])[0] - energy * v).view(np.float64)
 
-    shape = (h.dim, h.dim)
-    matrix = LinearOperator(shape, matvec=shifted, dtype=state.dtype)
-    x, _ = minres(matrix, project(-source), rtol=1e-13, maxiter=20 * h.dim)
-    return np.asarray(project(x))
+    target = project(-source).view(np.float64)
+    matrix = LinearOperator((len(target),) * 2, matvec=shifted, dtype=np.float64)
+    x, _ = minres(matrix, target, rtol=1e-13, maxiter=20 * len(target))
+    return project(x.view(state.dtype))
 
 
 def _warn_degenerate(gaps: Array, scale: Array) -> None:
