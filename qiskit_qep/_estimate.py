@@ -85,27 +85,49 @@ def assemble(
     slope: Array,
     change: Array,
     covariance: Array | None,
+    free_weight: Array,
 ) -> Gradient:
-    """Pull the measured change back to theta and x, with all standard errors."""
+    """Pull the measured change back to theta and x, with all standard errors.
+
+    Args:
+        model: Operators with roles.
+        theta: Shape (num_trainable,).
+        x: Shape (batch, num_inputs).
+        targets: What the loss compares with.
+        loss: The cost of a prediction.
+        free: The free phase.
+        slope: The measured s, shape (batch, num_readout).
+        change: sum_n w_n <A>_n, shape (batch, num_operators).
+        covariance: Of change, (batch, num_operators, num_operators); None if exact.
+        free_weight: The free phase's own w_n, shape (batch, 1).
+    """
     batch, columns = len(x), model.readout_columns
     prediction = free.values[:, columns]
-    by_theta, by_x = model.pullback(theta, x, change)
-    var_theta, var_x = np.zeros(by_theta.shape), np.zeros(by_x.shape)
-    if covariance is not None:
-        var_theta, var_x = _pullback_variance(model, theta, x, covariance)
-    noise = covariance_of(free)[:, columns, columns]
-    scale = _relative_slope_variance(loss, prediction, targets, slope, noise)
-    by_slope = np.maximum(by_theta**2 - var_theta, 0.0) * scale[:, None]
-    loss_variance = np.einsum("bi,bij,bj->b", slope, noise, slope)
     gaps = np.full(1, np.nan) if free.gap is None else free.gap
+    by_theta, by_x = model.pullback(theta, x, change)
+    variances = [np.zeros(by_theta.shape), np.zeros(by_x.shape)]
+    from_slope = [np.zeros(by_theta.shape), np.zeros(by_x.shape)]
+    loss_variance = np.zeros(batch)
+    if covariance is not None:
+        noise = covariance_of(free)[:, :, columns]
+        size, along = _slope_error(loss, prediction, targets, slope, noise[:, columns])
+        shared = free_weight * np.einsum("bki,bi->bk", noise, along)
+        crossed = model.pullback(theta, x, shared)
+        variances = _pullback_variance(model, theta, x, covariance)
+        from_slope = [
+            # sigma^2 has to be taken off a measured square, or noise counts twice.
+            np.maximum(np.maximum(g**2 - v, 0.0) * size + 2 * g * c, 0.0)
+            for g, v, c in zip((by_theta, by_x), variances, crossed, strict=True)
+        ]
+        loss_variance = np.einsum("bi,bij,bj->b", slope, noise[:, columns], slope)
     return Gradient(
         loss=float(loss.value(prediction, targets).mean()),
         loss_std=float(np.sqrt(loss_variance.sum())) / batch,
         values=by_theta.mean(axis=0),
-        stds=np.sqrt(var_theta.sum(axis=0)) / batch,
-        slope_stds=np.sqrt(by_slope.sum(axis=0)) / batch,
+        stds=np.sqrt(variances[0].sum(axis=0)) / batch,
+        slope_stds=np.sqrt(from_slope[0].sum(axis=0)) / batch,
         inputs=by_x,
-        inputs_stds=np.sqrt(var_x + np.maximum(by_x**2 - var_x, 0.0) * scale[:, None]),
+        inputs_stds=np.sqrt(variances[1] + from_slope[1]),
         prediction=prediction,
         prediction_stds=stds_of(free)[:, columns],
         gap=float(np.min(gaps)),
@@ -114,8 +136,8 @@ def assemble(
 
 def _pullback_variance(
     model: Model, theta: Array, x: Array, covariance: Array
-) -> tuple[Array, Array]:
-    """Return the variances of the pulled-back change, from its covariance."""
+) -> list[Array]:
+    """Return the variances by theta and by x of the pulled-back change."""
     batch, size = len(x), model.num_driven
     unit = np.zeros((batch, size, covariance.shape[1]))
     unit[:, np.arange(size), np.arange(size)] = 1.0
@@ -125,25 +147,36 @@ def _pullback_variance(
     for jacobian in (part.reshape(batch, size, -1) for part in rows):
         mixed = covariance[:, :size, :size] @ jacobian
         variances.append(np.maximum((mixed * jacobian).sum(axis=1), 0.0))
-    return variances[0], variances[1]
+    return variances
 
 
-def _relative_slope_variance(
+def _slope_error(
     loss: Loss, prediction: Array, targets: NDArray[Any], slope: Array, noise: Array
-) -> Array:
-    """Return tr Cov(s) / |s|^2 per sample, from the covariance of the prediction."""
+) -> tuple[Array, Array]:
+    r"""Return how the prediction's noise disturbs the measured slope, per sample.
+
+    .. math:: \frac{\mathrm{tr}\,\mathrm{Cov}(s)}{|s|^2}, \qquad
+              e = \frac{J^T s}{|s|^2}, \quad J = \frac{\partial s}{\partial p}
+
+    so that the nudge is scaled by 1 + e . dp. A slope below its own noise is taken to
+    be as large as that.
+
+    Returns:
+        The relative variance, shape (batch, 1), and e, shape (batch, num_readout).
+    """
     size = slope.shape[1]
-    if not (loss.needs_prediction and noise.any() and size):
-        return np.zeros(len(slope))
+    if not loss.needs_prediction:
+        return np.zeros((len(slope), 1)), np.zeros(slope.shape)
     step = 1e-6
     jacobian = np.empty((len(slope), size, size))
     for i in range(size):
         shift = step * np.eye(size)[i]
         up, down = (loss.slope(prediction + s * shift, targets) for s in (1, -1))
         jacobian[:, :, i] = (up - down) / (2 * step)
-    trace: Array = np.einsum("bij,bjk,bik->b", jacobian, noise, jacobian)
-    size_squared: Array = np.maximum((slope**2).sum(axis=1), 1e-300)
-    return trace / size_squared
+    trace = np.einsum("bij,bjk,bik->b", jacobian, noise, jacobian)[:, None]
+    squared = np.maximum((slope**2).sum(axis=1, keepdims=True), trace)
+    squared = np.maximum(squared, 1e-300)
+    return trace / squared, np.einsum("bij,bi->bj", jacobian, slope) / squared
 
 
 def stds_of(phase: Phase) -> Array:

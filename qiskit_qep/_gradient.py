@@ -157,6 +157,7 @@ def measure(
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
     beta, weights = _per_sample(nudge, seed, step, len(x))
+    free_weight = weights[np.equal(nudge.nodes, 0)].sum(axis=0).real
     rows = model.coefficients(theta, x)
 
     def nudged_rows(slope: Array) -> NDArray[Any]:
@@ -173,7 +174,9 @@ def measure(
             model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng
         )
         change, covariance = _combine(nudge, weights, free, nudged)
-    made = assemble(model, theta, x, targets, loss, free, slope, change, covariance)
+    made = assemble(
+        model, theta, x, targets, loss, free, slope, change, covariance, free_weight
+    )
     return made, _near_gap(model, nudge, slope, free)
 
 

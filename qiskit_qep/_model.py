@@ -169,7 +169,7 @@ class Model:
                 f"theta should have shape ({self.num_trainable},), got {theta.shape}"
             )
         x = np.atleast_2d(_finite("x", x))
-        if x.ndim != 2 or x.shape[1] != self.num_inputs:
+        if x.ndim != 2 or x.shape[1] != self.num_inputs or len(x) == 0:
             raise ValueError(
                 f"x should have shape (batch, {self.num_inputs}), got {x.shape}"
             )
