@@ -56,7 +56,8 @@ class Gradient:
     def norm_std(self) -> float:
         """Standard error of the length, to first order."""
         variance = self.stds**2 + self.slope_stds**2
-        return float(np.sqrt((self.values**2 @ variance) / max(self.norm, 1e-300) ** 2))
+        direction = self.values / self.norm if self.norm > 0 else self.values
+        return float(np.sqrt(direction**2 @ variance))
 
     def __repr__(self) -> str:
         """Show loss and length with error bars."""

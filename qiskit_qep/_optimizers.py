@@ -78,7 +78,7 @@ def momentum(rate: Rate = 0.1, decay: float = 0.9) -> Optimizer:
 
 
 def adam(
-    rate: Rate = 0.02, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    rate: Rate = 0.005, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> Optimizer:
     r"""Adam: steps of about ``rate`` whatever the size of the gradient.
 

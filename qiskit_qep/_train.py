@@ -162,7 +162,7 @@ def train(
     """
     if steps < 0:
         raise ValueError(f"steps should be 0 or more, got {steps}")
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     begun = how.get("state")
     last = steps + (begun.step if begun is not None else 0)

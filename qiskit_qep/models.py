@@ -32,8 +32,8 @@ def transverse_field_ising(
     theta is J in edge order, then h, then b. Without bias fields the prediction is odd,
     p(-x) = -p(x): such a network cannot learn XOR in +-1 coding.
 
-    Training starts with weak couplings J ~ N(0, 0.05^2) and b ~ N(0, 0.05^2) in
-    transverse fields h ~ N(0.4, 0.05^2), far from any level crossing.
+    Training starts with weak couplings J ~ N(0, 0.03^2) and b ~ N(0, 0.03^2) in
+    transverse fields h ~ N(0.5, 0.03^2), far from any level crossing.
 
     Args:
         num_spins: N.
@@ -72,12 +72,12 @@ def transverse_field_ising(
     trainable = [minus("ZZ", j, k) for j, k in pairs] + [minus("X", k) for k in spins]
     if bias:
         trainable += [minus("Z", k) for k in spins]
-    center = [0.0] * len(pairs) + [0.4] * num_spins + [0.0] * num_spins * bias
+    center = [0.0] * len(pairs) + [0.5] * num_spins + [0.0] * num_spins * bias
     return Model(
         trainable=tuple(trainable),
         inputs=tuple(minus("Z", k) for k in inputs),
         readout=tuple(-minus("Z", k) for k in readout),
-        parametrization=partial(direct, center=tuple(center), width=0.05),
+        parametrization=partial(direct, center=tuple(center), width=0.03),
     )
 
 

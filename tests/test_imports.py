@@ -32,7 +32,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],
-    ["_config", "_run", "cli"],
+    ["_keys", "_config", "_score", "_run", "_report", "cli"],
     ["__init__"],
 ]
 LAYER = {name: layer for layer, line in enumerate(HOUSE_PLAN) for name in line}

@@ -27,8 +27,8 @@ class Uncoupled:
     .. math:: H = \sum_q f_q \cdot \sigma_q, \qquad
               \langle\sigma_q\rangle = -\frac{f_q}{|f_q|}
 
-    For an Ising spin in fields h and b this is <Z> = b / sqrt(b^2 + h^2). Strings on two
-    and more qubits neither act nor are measured (their value is 0), so they are not
+    For an Ising spin in fields h and b this is <Z> = b / sqrt(b^2 + h^2). Strings on
+    two and more qubits neither act nor are measured (their value is 0), so they are not
     trained: what a network learns here, it learns without being a network.
 
     Raises:
@@ -84,7 +84,7 @@ class Uncoupled:
 
 
 def _single(terms: PauliTerms) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return which strings act on one qubit, on which, and the axis: X, Y, Z = 0, 1, 2."""
+    """Return which strings act on one qubit, which one, and the axis (X, Y, Z)."""
     support = terms.flips | terms.signs
     strings = np.flatnonzero(np.bitwise_count(support) == 1)
     qubit = np.bitwise_count(support[strings] - np.uint64(1)).astype(np.intp)
@@ -106,4 +106,4 @@ def _measured(terms: PauliTerms, bloch: Array, identity: float) -> Array:
     per_string = np.zeros((len(bloch), len(terms.flips)))
     per_string[:, strings] = bloch[:, qubit, axis]
     per_string[:, (terms.flips | terms.signs) == 0] = identity
-    return per_string @ terms.weights.T
+    return np.asarray(per_string @ terms.weights.T)

@@ -1,0 +1,201 @@
+"""TOML tables as calls: ``kind`` names a function, the other keys are its arguments.
+
+Names, types and defaults are those of the function's signature. What is unknown,
+missing or mistyped is refused by name; nothing in a file is executed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import math
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    Table = dict[str, Any]
+    Kinds = Mapping[str, Mapping[str, Callable[..., Any]]]  # role -> kind -> function
+
+
+class ConfigError(ValueError):
+    """A run that cannot begin as it was described."""
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_float(value: Any) -> bool:
+    return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_str(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _is_pair(value: Any) -> bool:
+    return _list_of(_is_int)(value) and len(value) == 2
+
+
+# What an annotation asks for, in words, and the check of it; "| None" is left off.
+TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", _is_int),
+    "float": ("a finite number", _is_float),
+    "Rate": ("a finite number", _is_float),
+    "str": ("a string", _is_str),
+    "Sequence[int]": ("a list of whole numbers", _list_of(_is_int)),
+    "Sequence[str]": ("a list of strings", _list_of(_is_str)),
+    "Table": ("a table", lambda value: isinstance(value, dict)),
+    "Equilibrium": ("a table with a kind", lambda value: isinstance(value, dict)),
+    "str | Iterable[tuple[int, int]] | Any": (
+        "a string or a list of pairs such as [[0, 1], [1, 2]]",
+        lambda value: _is_str(value) or _list_of(_is_pair)(value),
+    ),
+}
+NESTED = {"Equilibrium": "equilibrium"}  # the role of such an argument's own table
+
+
+def annotation(parameter: inspect.Parameter) -> str:
+    """Return a parameter's type as it is written, without ``| None``."""
+    kind = parameter.annotation
+    text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    return text.removesuffix(" | None")
+
+
+def build(
+    kinds: Kinds,
+    role: str,
+    table: Any,
+    *more: Callable[..., Any],
+    path: str | None = None,
+) -> tuple[Any, list[Table]]:
+    """Return what a table with a kind describes, and the arguments of ``more``."""
+    function, how, rest = understand(kinds, role, table, *more, path=path)
+    return call(path or role, function, **how), rest
+
+
+def understand(
+    kinds: Kinds,
+    role: str,
+    table: Any,
+    *more: Callable[..., Any],
+    path: str | None = None,
+) -> tuple[Callable[..., Any], Table, list[Table]]:
+    """Return the function that a table names, its arguments and those of ``more``."""
+    path, known = path or role, kinds[role]
+    if not isinstance(table, dict):
+        raise ConfigError(f"[{path}] should be a table with a kind, got {shown(table)}")
+    kind = table.get("kind")
+    if not (isinstance(kind, str) and kind in known):
+        got = f", got {shown(kind)}{meant(kind, known)}" if "kind" in table else ""
+        raise ConfigError(f"[{path}] kind should be one of {listed(known)}{got}")
+    rest = {key: value for key, value in table.items() if key != "kind"}
+    how, *others = take(kinds, rest, path, known[kind], *more, also=["kind"])
+    return known[kind], how, others
+
+
+def take(
+    kinds: Kinds,
+    table: Table,
+    path: str,
+    *functions: Callable[..., Any],
+    also: Iterable[str] = (),
+    skip: Collection[str] = (),
+) -> list[Table]:
+    """Part a table into the arguments of functions, or say which key is wrong.
+
+    Args:
+        kinds: For arguments that are tables with a kind of their own.
+        table: What was read.
+        path: Of the table, "" for the keys above all tables.
+        *functions: Whose arguments the keys are.
+        also: Further keys that are allowed, and read elsewhere.
+        skip: Arguments that no key may give.
+    """
+    wanted = [
+        {k: p for k, p in inspect.signature(f).parameters.items() if k not in skip}
+        for f in functions
+    ]
+    allowed = [*also, *(name for parameters in wanted for name in parameters)]
+    for key in table:
+        if key not in allowed:
+            raise ConfigError(
+                f"{_where(path)} has no key {key!r}{meant(key, allowed)}; it may have "
+                f"{listed(allowed)}"
+            )
+    for parameters in wanted:
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and name not in table:
+                words, _ = TYPES[annotation(parameter)]
+                raise ConfigError(f"{_where(path)} needs {name}, {words}")
+    return [
+        {
+            name: _read(kinds, table[name], path, name, annotation(parameter))
+            for name, parameter in parameters.items()
+            if name in table
+        }
+        for parameters in wanted
+    ]
+
+
+def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
+    words, fits = TYPES[kind]
+    if not fits(value):
+        key = f"[{path}] {name}" if path else name
+        raise ConfigError(f"{key} should be {words}, got {shown(value)}")
+    if kind in NESTED:
+        return build(kinds, NESTED[kind], value, path=f"{path}.{name}")[0]
+    return float(value) if _is_int(value) and kind in ("float", "Rate") else value
+
+
+def call(path: str, function: Callable[..., Any], /, **how: Any) -> Any:
+    """Call a function of the package; say where in the file a refusal comes from."""
+    try:
+        return function(**how)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"[{path}] {error}" if path else str(error)) from error
+
+
+def replace_key(text: str, key: str, value: int) -> str:
+    """Return a TOML text in which a key above all tables has another value.
+
+    Raises:
+        ConfigError: If the text is laid out so that this cannot be done safely.
+    """
+    table = re.search(r"(?m)^\s*\[", text)
+    end = table.start() if table else len(text)
+    line = rf"(?m)^({key}\s*=\s*)[^\s#]+"
+    above, found = re.subn(line, rf"\g<1>{value}", text[:end], count=1)
+    changed = above + text[end:] if found else f"{key} = {value}\n{text}"
+    if tomllib.loads(changed) != {**tomllib.loads(text), key: value}:
+        raise ConfigError(f"could not set {key} = {value}; write it into the file")
+    return changed
+
+
+def shown(value: Any) -> str:
+    """Return a value much as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a list in a sentence."""
+    return ", ".join(names)
+
+
+def meant(given: Any, names: Iterable[str]) -> str:
+    """Return a hint at the name that was probably meant, or nothing."""
+    close = difflib.get_close_matches(str(given), list(names), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _where(path: str) -> str:
+    return f"[{path}]" if path else "the file"

@@ -1,0 +1,272 @@
+"""Runs as TOML files: what they build, and how they refuse what they do not know."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import qiskit_qep as qep
+from qiskit_qep import _config, _keys
+from qiskit_qep._config import KINDS, load, parse, read
+from qiskit_qep._keys import ConfigError, replace_key
+
+XOR = """\
+steps = 10
+[data]
+kind = "xor"
+test = 0
+[model]
+kind = "transverse_field_ising"
+num_spins = 3
+inputs = [0, 1]
+readout = [2]
+"""
+
+
+def with_table(text):
+    return f"{XOR}{text}\n"
+
+
+def test_what_is_left_out_is_what_steps_would_do():
+    config = parse(XOR, "small.toml")
+    assert config.name == "small"
+    assert config.text == XOR
+    assert repr(config.model) == "Model(9 trainable, 2 inputs, 1 readout; 3 qubits)"
+    assert config.equilibrium == qep.Exact()
+    assert config.nudge == qep.Nudge.centered(0.1)
+    assert config.loss is qep.squared_error
+    assert (config.batch_size, config.seed, config.test_every) == (None, 0, 2)
+    x, y = qep.datasets.xor()
+    np.testing.assert_array_equal(config.x_train, x)
+    np.testing.assert_array_equal(config.y_train, y)
+    assert config.x_test.shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["digits", "iris", "xor"])
+def test_a_packaged_config_is_found_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(name)
+    assert config.name == name
+    g = qep.gradient(
+        config.model,
+        config.model.initial(np.random.default_rng(0)),
+        config.x_train[:2],
+        config.y_train[:2],
+        equilibrium=config.equilibrium,
+        nudge=config.nudge,
+        loss=config.loss,
+    )
+    assert np.linalg.norm(g.values) > 1e-3
+
+
+def test_a_file_goes_before_a_packaged_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").write_text(XOR)
+    assert load("digits").model.num_readout == 1
+
+
+def test_a_name_that_is_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"no file 'digts' \(did you mean 'digits'"):
+        load("digts")
+
+
+@pytest.mark.parametrize(
+    ("table", "role", "expected"),
+    [
+        (
+            '[nudge]\nkind = "chebyshev"\nbeta = 1\nn = 3',
+            "nudge",
+            qep.Nudge.chebyshev(1.0, 3),
+        ),
+        ('[nudge]\nkind = "infinitesimal"', "nudge", qep.Nudge.infinitesimal()),
+        (
+            '[equilibrium]\nkind = "exact"\nfollow = false',
+            "equilibrium",
+            qep.Exact(follow=False),
+        ),
+        (
+            '[equilibrium]\nkind = "sampled"\nshots = 5\n'
+            'equilibrium = { kind = "exact", level = 1 }',
+            "equilibrium",
+            qep.Sampled(5, qep.Exact(level=1)),
+        ),
+    ],
+    ids=["chebyshev", "infinitesimal", "exact", "nested"],
+)
+def test_a_table_is_a_call(table, role, expected):
+    assert getattr(parse(with_table(table), "x.toml"), role) == expected
+
+
+def test_a_pauli_model_is_given_by_labels():
+    text = 'steps = 1\n[data]\nkind = "xor"\ntest = 0\n[model]\nkind = "pauli"\n'
+    lists = 'trainable = ["XX", "ZI"]\ninputs = ["ZI", "IZ"]\nreadout = ["IZ"]\n'
+    model = parse(text + lists + 'fixed = "IX"\n', "x.toml").model
+    same = qep.Model(["XX", "ZI"], ["ZI", "IZ"], ["IZ"], "IX")
+    assert model.fingerprint == same.fingerprint
+
+
+def test_linear_inputs_wrap_the_model():
+    model = parse(with_table("[model.linear_inputs]\nscale = 2"), "x.toml").model
+    assert model.parametrization.scale == 2.0
+    assert model.num_trainable == 9 + 2 * 3
+
+
+def test_a_cosine_schedule_ends_with_the_run():
+    table = '[optimizer]\nkind = "sgd"\nrate = 2.0\nschedule = "cosine"'
+    update = parse(with_table(table), "x.toml").optimizer.update
+    one = np.ones(1)
+    changes = [update(one, (np.array(k),), one)[0][0] for k in (0, 5, 10)]
+    np.testing.assert_allclose(changes, [-2.0, -1.0, 0.0], atol=1e-12)
+
+
+def test_a_cosine_schedule_starts_from_the_rate_that_is_left_out():
+    table = '[optimizer]\nkind = "sgd"\nschedule = "cosine"'
+    update = parse(with_table(table), "x.toml").optimizer.update
+    assert update(np.ones(1), (np.array(0),), np.ones(1))[0] == pytest.approx(-0.1)
+
+
+def test_data_that_are_drawn_follow_the_seed_of_the_run():
+    text = XOR.replace('"xor"', '"moons"')
+    drawn = [parse(f"seed = {s}\n{text}", "x.toml").x_train for s in (3, 3, 4)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.abs(drawn[0] - drawn[2]).max() > 0.1
+
+
+def test_the_split_has_a_seed_of_its_own():
+    text = XOR.replace('"xor"', '"moons"\nseed = 1').replace("test = 0", "test = 0.25")
+    first, other, again = (
+        parse(
+            f"seed = {s}\n{text}".replace("test", f"split_seed = {k}\ntest"), "x.toml"
+        )
+        for s, k in ((0, 0), (0, 1), (9, 0))
+    )
+    assert (len(first.x_train), len(first.x_test)) == (150, 50)
+    np.testing.assert_array_equal(first.x_test, again.x_test)
+    assert np.abs(first.x_test - other.x_test).max() > 0.1
+
+
+REFUSED = [
+    ("steps = 10", "stpes = 10", r"no key 'stpes' \(did you mean 'steps'\?\); it may"),
+    ("steps = 10", "", "the file needs steps, a whole number"),
+    ("steps = 10", "steps = true", "steps should be a whole number, got true"),
+    ("steps = 10", "steps = 10.0", "steps should be a whole number, got 10.0"),
+    ("steps = 10", "steps = 0", "steps should be at least 1, got 0"),
+    ("steps = 10", "steps = 1\nseed = -1", "seed should be 0 or more, got -1"),
+    ("steps = 10", "steps = 1\ntest_every = 0", "test_every should be at least 1"),
+    ("steps = 10", "steps = 1\nbatch_size = 9", "batch_size should be 1 to 4, got 9"),
+    ("steps = 10", "steps = 1\nloss = 3", r"\[loss\] should be a table with a kind"),
+    ("[data]", "[dta]", r"no key 'dta' \(did you mean 'data'\?\)"),
+    ("[data]", "[data", "Expected ']' at the end of a table declaration"),
+    ('kind = "xor"\ntest = 0', 'kind = "xro"', r'"xro" \(did you mean \'xor\'\?\)'),
+    ('kind = "xor"\n', "", r"\[data\] kind should be one of xor, parity"),
+    ('kind = "xor"', "kind = [1]", r"\[data\] kind should be one of .*, got \[1\]"),
+    ("test = 0", "test = 1.5", r"\[data\] test is 1.5; pass a fraction"),
+    ("test = 0", "test = nan", r"\[data\] test should be a finite number, got NaN"),
+    ("num_spins = 3", "", r"\[model\] needs num_spins, a whole number"),
+    ("readout = [2]", "readout = [3]", r"\[model\] readout should be spins 0 to 2"),
+    ("readout = [2]", 'readout = "2"', "readout should be a list of whole numbers"),
+    ("readout = [2]", "edges = [[0, 1, 2]]", "edges should be a string or a list of"),
+    ("readout = [2]", 'edges = "cirle"', r"\[model\] edges should be 'chain' or"),
+    ("inputs = [0, 1]", "inputs = [0]", r"1 inputs, but the data have 2 features"),
+]
+REFUSED_TABLES = [
+    ('[nudge]\nkind = "centred"', r"got \"centred\" \(did you mean 'centered'\?\)"),
+    ('[nudge]\nkind = "centered"', r"\[nudge\] needs beta, a finite number"),
+    ('[nudge]\nkind = "centered"\nbeta = "0.1"', 'a finite number, got "0.1"'),
+    ('[nudge]\nkind = "centered"\nbeta = -1', r"\[nudge\] beta should be a positive"),
+    ('[nudge]\nkind = "centered"\nbeta = 1\nn = 3', r"no key 'n'; it may have kind, b"),
+    ('[loss]\nkind = "cross_entropy"', r"\[loss\] y should be class numbers"),
+    ('[optimizer]\nkind = "adam"\nrate = "fast"', "rate should be a finite number"),
+    ('[optimizer]\nkind = "adam"\nrate = -1', r"\[optimizer\] rate should be a posit"),
+    ('[optimizer]\nkind = "adam"\nschedule = "cosin"', "did you mean 'cosine'"),
+    ("[model.linear_inputs]\nscle = 1", r"\[model.linear_inputs\] has no key 'scle'"),
+    ("[model.linear_inputs]\nmodel = 1", r"has no key 'model'; it may have scale"),
+    (
+        '[equilibrium]\nkind = "sampled"\nshots = 9\nequilibrium = 3',
+        r"\[equilibrium\] equilibrium should be a table with a kind, got 3",
+    ),
+    (
+        '[equilibrium]\nkind = "sampled"\nshots = 9\n'
+        'equilibrium = { kind = "exact", levl = 1 }',
+        r"\[equilibrium.equilibrium\] has no key 'levl' \(did you mean 'level'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [(XOR.replace(old, new, 1), match) for old, new, match in REFUSED]
+    + [(with_table(table), match) for table, match in REFUSED_TABLES],
+    ids=[new or f"no {old}" for old, new, _ in REFUSED]
+    + [table for table, _ in REFUSED_TABLES],
+)
+def test_what_is_wrong_is_refused_by_name(text, match):
+    assert text != XOR
+    with pytest.raises(ConfigError, match=f"^wrong.toml: .*{match}"):
+        parse(text, "wrong.toml")
+
+
+def test_a_missing_table_is_named():
+    with pytest.raises(ConfigError, match=r"a table \[data\] is needed; its kind is"):
+        parse("steps = 1", "x.toml")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [function for kinds in KINDS.values() for function in kinds.values()]
+    + [_config._top, _config._split, _config._features, _config._schedule],
+    ids=lambda function: getattr(function, "__qualname__", repr(function)),
+)
+def test_every_argument_has_a_type_that_is_checked(function):
+    for parameter in inspect.signature(function).parameters.values():
+        assert _keys.annotation(parameter) in _keys.TYPES
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fits"),
+    [
+        (True, "int", False),
+        (True, "float", False),
+        (1, "float", True),
+        (float("inf"), "float", False),
+        (1, "bool", False),
+        ([1, 2], "Sequence[int]", True),
+        ([1, True], "Sequence[int]", False),
+        (["X", 1], "Sequence[str]", False),
+        ("XX", "Sequence[str]", False),
+    ],
+)
+def test_types_are_told_apart(value, kind, fits):
+    assert _keys.TYPES[kind][1](value) is fits
+
+
+def test_a_key_is_replaced_where_it_stands():
+    text = "seed = 1 # of all\nsteps = 2\n[data]\nseed = 3\n"
+    expected = "seed = 42 # of all\nsteps = 2\n[data]\nseed = 3\n"
+    assert replace_key(text, "seed", 42) == expected
+
+
+def test_a_key_that_is_not_there_is_added_above_all_tables():
+    text = "[data]\nseed = 3\n"
+    assert replace_key(text, "seed", 42) == "seed = 42\n[data]\nseed = 3\n"
+
+
+def test_a_key_that_cannot_be_replaced_safely_is_refused():
+    with pytest.raises(ConfigError, match="could not set seed = 42; write it into"):
+        replace_key('"seed" = 1\nnote = """\nseed = 7\n"""\n', "seed", 42)
+
+
+def test_the_packaged_digits_are_the_issue_s_network():
+    config = load("digits")
+    assert (
+        repr(config.model) == "Model(705 trainable, 64 inputs, 10 readout; 10 qubits)"
+    )
+    assert len(config.x_train) + len(config.x_test) == 1797
+    split = qep.datasets.split(*qep.datasets.digits(), test=0.3, seed=0)
+    np.testing.assert_array_equal(config.x_test, split[2])
+
+
+def test_a_text_is_read_as_it_is(tmp_path):
+    (tmp_path / "mine.toml").write_text(XOR + "# ± β\n", encoding="utf-8")
+    assert read(tmp_path / "mine.toml") == (XOR + "# ± β\n", "mine.toml")

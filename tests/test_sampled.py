@@ -1,0 +1,604 @@
+"""Shots: right values and error bars, fresh noise, sound measurement settings."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit.quantum_info import SparsePauliOp
+from scipy import stats
+
+import qiskit_qep as qep
+from qiskit_qep._pauli import PauliTerms
+from qiskit_qep.equilibria.sampled import draw, probabilities
+from qiskit_qep.runtime.groups import measurement_settings
+from reference import expectations, gapped, general, string, total
+
+HADAMARD = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
+TO_Z = {"X": HADAMARD, "Y": HADAMARD @ np.diag([1, -1j]), "Z": np.eye(2)}
+
+
+def generators(seed, size):
+    return [np.random.default_rng([seed, row]) for row in range(size)]
+
+
+def repeated(sampled, operators, row, repeats, seed=1):
+    """Settle the same system many times, each with shots of its own."""
+    rows = np.tile(np.asarray(row, dtype=float), (repeats, 1))
+    return sampled(operators, rows, rng=generators(seed, repeats))
+
+
+def ground_values(operators, row):
+    vector = np.linalg.eigh(total(operators, row))[1][:, 0]
+    return expectations(operators, vector, vector).real
+
+
+def covariance_error(covariance, samples):
+    """Return the standard error of every entry of a sample covariance (Wishart)."""
+    diagonal = np.diag(covariance)
+    return np.sqrt((np.outer(diagonal, diagonal) + covariance**2) / (samples - 1))
+
+
+# -- values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_spins", [1, 2, 4, 6])
+def test_values_agree_with_the_exact_ones(num_spins):
+    rng = np.random.default_rng(num_spins)
+    operators, row = gapped(rng, general, num_spins)
+    phase = repeated(qep.Sampled(3000), operators, row, 5)
+    error = phase.values - ground_values(operators, row)
+    drawn = phase.stds[0] > 0
+    assert np.abs(error[:, ~drawn]).sum() < 1e-12  # multiples of the identity
+    deviation = error[:, drawn] / phase.stds[:, drawn]
+    assert np.abs(deviation).max() < 5
+    # Neither stuck at the truth nor hidden behind wide bars.
+    assert 0.5 < np.sqrt(np.mean(deviation**2)) < 1.5
+    assert phase.stds.max() < 0.1 * np.abs(phase.values).max()
+
+
+CASES = {
+    "squared error": (qep.squared_error, qep.Nudge.centered(0.2)),
+    "cost observable": (qep.cost_observable, qep.Nudge.one_sided(-0.2)),
+    "expectation": (qep.expectation, qep.Nudge.chebyshev(0.2, 3)),
+    "classes": (qep.cross_entropy(), qep.Nudge.centered(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_agree_with_the_exact_ones(name):
+    loss, nudge = CASES[name]
+    model = qep.models.transverse_field_ising(3, inputs=[0, 1], readout=[1, 2])
+    model = qep.linear_inputs(model, 2)
+    rng = np.random.default_rng(2)
+    theta = rng.uniform(0.2, 0.7, model.num_trainable)
+    x, y = rng.normal(size=(3, 2)), rng.uniform(-1, 0, size=(3, 2))
+    y = [0, 1, 0] if name == "classes" else y
+    how = {"nudge": nudge, "loss": loss}
+    exact = qep.gradient(model, theta, x, y, **how)
+    found = qep.gradient(
+        model, theta, x, y, equilibrium=qep.Sampled(100_000), seed=3, **how
+    )
+    assert exact.norm > 0.1
+    assert found.norm_std < 0.2 * found.norm
+    std = np.hypot(found.stds, found.slope_stds)
+    assert np.abs((found.values - exact.values) / std).max() < 5
+    assert np.abs((found.inputs - exact.inputs) / found.inputs_stds).max() < 5
+    deviation = (found.prediction - exact.prediction) / found.prediction_stds
+    assert np.abs(deviation).max() < 5
+    assert abs(found.loss - exact.loss) < 5 * found.loss_std
+    assert not np.array_equal(found.values, exact.values)
+
+
+def test_predict_returns_values_with_error_bars():
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[1, 2])
+    args = (model, np.full(model.num_trainable, 0.5), [[1.0], [-0.5]])
+    how = {"equilibrium": qep.Sampled(20_000), "seed": 1}
+    p, std = qep.predict(*args, **how, return_std=True)
+    exact = qep.predict(*args)
+    assert np.abs(exact).min() > 0.1
+    assert np.all(np.abs(p - exact) < 5 * std)
+    np.testing.assert_allclose(std, np.sqrt((1 - exact**2) / 20_000), rtol=0.1)
+    np.testing.assert_array_equal(qep.predict(*args, **how), p)
+
+
+# -- the error bars themselves --------------------------------------------------------
+
+
+def correlated_operators():
+    """Sums that share shots within a setting, and that reach over two settings."""
+    sums = [
+        ({"IZ": 1.0}, "Z0"),
+        ({"IZ": 1.0, "ZZ": 1.0}, "Z0 + Z0 Z1"),
+        ({"ZI": -0.5, "ZZ": 2.0, "II": 0.3}, "2 Z0 Z1 - Z1 / 2 + 0.3"),
+        ({"XX": 1.0, "IX": 0.5}, "X0 X1 + X0 / 2"),
+        ({"IX": 1.0, "IZ": -1.0}, "X0 - Z0"),
+        ({"YI": 1.0}, "Y1"),
+    ]
+    return [SparsePauliOp(list(terms), list(terms.values())) for terms, _ in sums]
+
+
+def test_the_reported_covariance_is_that_of_the_values():
+    operators = correlated_operators()
+    row, repeats, shots = [0.3, 0.2, -0.4, 0.5, 0.3, 0.2], 800, 500
+    phase = repeated(qep.Sampled(shots), operators, row, repeats)
+    exact = ground_values(operators, row)
+    predicted = phase.covariance.mean(axis=0)
+    deviation = phase.values - exact
+    found = deviation.T @ deviation / repeats
+    error = covariance_error(predicted, repeats)
+    assert np.abs((found - predicted) / error).max() < 5
+    # Off-diagonals matter: operators share shots, and so much that it shows.
+    correlation = predicted / np.sqrt(np.outer(np.diag(predicted), np.diag(predicted)))
+    off = np.abs(correlation[np.triu_indices(len(operators), 1)])
+    assert np.sort(off)[-4:].min() > 0.3
+    assert off.min() < 0.01  # different settings are independent
+    diagonal = np.diag(np.diag(predicted))
+    assert np.abs((found - diagonal) / error).max() > 10
+    np.testing.assert_allclose(
+        phase.stds, np.sqrt(np.diagonal(phase.covariance, axis1=1, axis2=2))
+    )
+
+
+def test_deviations_follow_chi_square():
+    operators = correlated_operators()
+    row, repeats = [0.3, 0.2, -0.4, 0.5, 0.3, 0.2], 400
+    phase = repeated(qep.Sampled(4000), operators, row, repeats, seed=2)
+    deviation = phase.values - ground_values(operators, row)
+    distance = np.einsum(
+        "bi,bij,bj->b", deviation, np.linalg.inv(phase.covariance), deviation
+    )
+    freedom = len(operators)
+    assert abs(distance.mean() - freedom) < 5 * np.sqrt(2 * freedom / repeats)
+    assert stats.kstest(distance, stats.chi2(freedom).cdf).pvalue > 1e-4
+    # Without the off-diagonals it would not fit.
+    wrong = ((deviation / phase.stds) ** 2).sum(axis=1)
+    assert stats.kstest(wrong, stats.chi2(freedom).cdf).pvalue < 1e-4
+
+
+def spread_of(gradients, name):
+    return np.array([getattr(g, name) for g in gradients])
+
+
+def check_spread(found, predicted, factor=1.0):
+    """Compare the variance over repeats with the mean of the reported ones, 5 sigma."""
+    repeats = len(found)
+    variance, reported = found.var(axis=0, ddof=1), predicted.mean(axis=0)
+    error = 5 * np.sqrt(2 / repeats)
+    assert np.all(reported > 0)
+    assert np.all(variance < reported * factor * (1 + error))
+    assert np.all(variance > reported / factor * (1 - error))
+
+
+@pytest.mark.parametrize("linear", [False, True], ids=["direct", "linear inputs"])
+@pytest.mark.parametrize(
+    "nudge", [qep.Nudge.centered(0.3), qep.Nudge.one_sided(0.3)], ids=str
+)
+def test_error_bars_of_the_cost_observables_gradient(nudge, linear):
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[0, 1])
+    model = qep.linear_inputs(model, 2) if linear else model
+    theta = np.linspace(0.4, 0.9, model.num_trainable)
+    x = np.array([[0.5, 1.0], [-1.0, 0.3]])[:, : model.num_inputs]
+    y = [[0.5, 1.0], [-1.0, 0.7]]
+    gradients = [
+        qep.gradient(
+            model, theta, x, y, loss=qep.cost_observable, nudge=nudge, seed=seed,
+            equilibrium=qep.Sampled(400),
+        )
+        for seed in range(300)
+    ]  # fmt: skip
+    values = spread_of(gradients, "values")
+    assert np.abs(values.mean(axis=0)).max() > 0.1
+    check_spread(values, spread_of(gradients, "stds") ** 2)
+    check_spread(
+        spread_of(gradients, "inputs"), spread_of(gradients, "inputs_stds") ** 2
+    )
+    check_spread(spread_of(gradients, "loss"), spread_of(gradients, "loss_std") ** 2)
+    check_spread(
+        spread_of(gradients, "prediction"), spread_of(gradients, "prediction_stds") ** 2
+    )
+    assert np.all(spread_of(gradients, "slope_stds") == 0)  # not measured
+
+
+def equal_samples(labels, row, readout, offsets, nudge, *, known_slope=False):
+    """Measure one gradient of many equal samples, each with shots of its own.
+
+    Every operator is trainable as well as an input, so that the rows of
+    ``Gradient.inputs`` are independent measurements of one gradient. The targets are
+    the exact prediction minus ``offsets``; a known slope is 2 * offsets, as a linear
+    loss.
+    """
+    rows = 1500
+    operators = [-SparsePauliOp(label) for label in labels]
+    model = qep.Model(operators, inputs=operators, readout=readout)
+    theta, x = np.zeros(len(row)), np.tile(row, (rows, 1))
+    y = qep.predict(model, theta, row) - offsets
+    loss = qep.squared_error
+    if known_slope:
+        y, loss = 2 * np.atleast_2d(offsets), qep.expectation
+    return qep.gradient(
+        model, theta, x, np.tile(y, (rows, 1)), loss=loss, nudge=nudge, seed=1,
+        equilibrium=qep.Sampled(2000),
+    )  # fmt: skip
+
+
+PAIR = (["ZZ", "IX", "XI", "IZ", "ZI"], [0.3, 0.4, 0.5, 0.3, 0.1], ["ZI"])
+
+
+@pytest.mark.parametrize("make", [qep.Nudge.centered, qep.Nudge.one_sided])
+def test_error_bars_with_a_measured_slope_of_one_readout(make):
+    # b = .2 keeps the response linear in the slope, as the error bars assume.
+    g = equal_samples(*PAIR, [0.2], make(0.2))
+    given_slope = equal_samples(*PAIR, [0.2], make(0.2), known_slope=True)
+    assert np.abs(g.values).min() > 0.1
+    check_spread(g.inputs, g.inputs_stds**2)
+    check_spread(given_slope.inputs, given_slope.inputs_stds**2)
+    # The slope's noise matters: without it the same test would fail.
+    ratio = g.inputs.var(axis=0) / (given_slope.inputs_stds**2).mean(axis=0)
+    assert ratio.max() > 1.4
+    total = len(g.inputs) * (g.stds**2 + g.slope_stds**2)
+    np.testing.assert_allclose(total, (g.inputs_stds**2).mean(axis=0))
+    assert np.all(g.slope_stds > 0)
+
+
+def test_error_bars_with_a_measured_slope_of_several_readouts():
+    """Of more, the directions not nudged are taken to respond as strongly.
+
+    That is a guess: here their true variance is up to 3.4 times the reported one.
+    """
+    labels = ["ZZI", "IZZ", "XII", "IXI", "IIX", "ZII"]
+    row, readout = [0.3, -0.4, 0.5, 0.4, 0.3, 0.5], ["ZII", "IZI", "IIZ"]
+    for offsets in ([0.2, 0.2, 0.2], [-0.2, 0.2, 0.2]):
+        g = equal_samples(labels, row, readout, offsets, qep.Nudge.centered(0.2))
+        assert g.norm > 0.1
+        check_spread(g.inputs, g.inputs_stds**2, factor=3.5)
+
+
+def test_error_bars_stay_finite_where_the_slope_vanishes():
+    """All shots agree with the target: slope 0, and nothing is nudged."""
+    model = qep.Model(["X"], readout=["Z"], fixed=SparsePauliOp("Z", -3.0))
+    for seed in range(30):
+        g = qep.gradient(
+            model, [0.02], [], [1.0], seed=seed, equilibrium=qep.Sampled(100)
+        )
+        assert g.slope_stds[0] < 10
+        assert g.stds[0] > 0
+
+
+# -- fresh noise ----------------------------------------------------------------------
+
+
+@dataclass
+class Spy:
+    """Settles as another equilibrium does, and keeps every phase."""
+
+    equilibrium: Any
+    phases: list[qep.Phase] = field(default_factory=list)
+    follow: bool = True
+
+    def __call__(self, operators, coefficients, *, start=None, rng=None):
+        self.phases.append(
+            self.equilibrium(operators, coefficients, start=start, rng=rng)
+        )
+        return self.phases[-1]
+
+
+def correlation(a, b):
+    return np.corrcoef(a, b)[0, 1]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_no_two_phases_share_their_noise(follow):
+    repeats = 500
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+    theta, x = np.full(5, 0.5), np.ones((repeats, 1))
+    how = {"nudge": qep.Nudge.centered(0.3), "loss": qep.cost_observable, "seed": 1}
+    spy = Spy(qep.Sampled(50, equilibrium=qep.Exact(follow=follow)), follow=follow)
+    qep.gradient(model, theta, x, np.ones_like(x), equilibrium=spy, **how)
+    values = np.vstack([phase.values for phase in spy.phases])
+    free, plus, minus = values.reshape(3, repeats, -1)
+    assert np.abs(plus.mean(axis=0) - minus.mean(axis=0)).max() > 0.1
+    bound = 5 / np.sqrt(repeats)
+    for k in range(len(model.operators)):
+        for a, b in ((free, plus), (free, minus), (plus, minus)):
+            assert abs(correlation(a[:, k], b[:, k])) < bound
+        # nor does any row share it with the next one
+        assert abs(correlation(free[1:, k], free[:-1, k])) < bound
+
+
+def test_shared_noise_would_be_seen():
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+    phases = [
+        repeated(qep.Sampled(50), model.operators, [0.5] * 5 + [1.0, nu], 500, seed=1)
+        for nu in (0.1, -0.1)
+    ]
+    assert correlation(*(phase.values[:, 0] for phase in phases)) > 0.3
+
+
+def test_every_step_draws_fresh_noise():
+    repeats = 500
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+    stay = qep.Optimizer(lambda theta: (), lambda g, memory, theta: (0 * g, memory))
+    x = np.ones((repeats, 1))
+    states = qep.steps(
+        model, x, x, theta=np.full(5, 0.5), optimizer=stay, seed=1,
+        equilibrium=qep.Sampled(50), nudge=qep.Nudge.centered(0.3),
+    )  # fmt: skip
+    predictions = [s.gradient.prediction[:, 0] for s in islice(states, 3)]
+    for a, b in pairwise(predictions):
+        assert abs(correlation(a, b)) < 5 / np.sqrt(repeats)
+
+
+def arrays_of(gradient):
+    return [
+        np.asarray(value).tobytes()
+        for value in vars(gradient).values()
+        if not np.isscalar(value)
+    ] + [gradient.loss, gradient.loss_std]
+
+
+@pytest.mark.parametrize("nudge", [qep.Nudge.centered(0.1), qep.Nudge.random_sign(0.1)])
+def test_the_seed_decides_everything(nudge):
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    args = (model, np.full(model.num_trainable, 0.5), np.ones((4, 1)), np.ones((4, 1)))
+    how = {"equilibrium": qep.Sampled(100), "nudge": nudge}
+    first, second = (qep.gradient(*args, seed=3, **how) for _ in range(2))
+    other, drawn, drawn_again = (
+        qep.gradient(*args, seed=s, **how) for s in (4, None, None)
+    )
+    assert arrays_of(first) == arrays_of(second)
+    for a, b in [(first, other), (first, drawn), (drawn, drawn_again)]:
+        assert not np.array_equal(a.values, b.values)
+    assert len(set(first.prediction[:, 0])) > 1  # equal samples do not share shots
+
+
+@given(
+    cut=st.integers(1, 6),
+    num_spins=st.sampled_from([3, 5]),
+    shots=st.sampled_from([1, 200]),
+)
+@settings(max_examples=15)
+def test_a_batch_may_be_cut_anywhere(cut, num_spins, shots):
+    operators, row = gapped(np.random.default_rng(1), general, num_spins)
+    rows = row + 0.1 * np.random.default_rng(2).normal(size=(7, len(row)))
+    sampled = qep.Sampled(shots)
+    whole = sampled(operators, rows, rng=generators(5, 7))
+    streams = generators(5, 7)
+    parts = [
+        sampled(operators, rows[:cut], rng=streams[:cut]),
+        sampled(operators, rows[cut:], rng=streams[cut:]),
+    ]
+    for name in ("values", "stds", "covariance", "gap"):
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(joined, getattr(whole, name))
+
+
+# -- the nudge of random sign ---------------------------------------------------------
+
+
+def test_a_random_sign_is_unbiased_for_the_centred_difference():
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    args = (model, np.linspace(0.3, 0.8, model.num_trainable), [[1.0]], [[-0.5]])
+    centred = qep.gradient(*args, nudge=qep.Nudge.centered(0.2)).values
+    found = np.array([
+        qep.gradient(*args, nudge=qep.Nudge.random_sign(0.2), seed=seed).values
+        for seed in range(100)
+    ])  # fmt: skip
+    plus, minus = (
+        qep.gradient(*args, nudge=qep.Nudge.one_sided(b)).values for b in (0.2, -0.2)
+    )
+    assert np.linalg.norm(plus - minus) > 0.05
+    is_plus = np.isclose(found, plus).all(axis=1)
+    assert np.all(is_plus | np.isclose(found, minus).all(axis=1))
+    assert abs(is_plus.sum() - 50) < 5 * 5  # sqrt(100 / 4)
+    np.testing.assert_allclose((plus + minus) / 2, centred, atol=1e-9)
+
+
+def test_a_random_sign_is_unbiased_with_shots():
+    repeats = 1000
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+    args, loss = (model, np.full(5, 0.3)), qep.cost_observable
+    x, y = np.full((repeats, 1), 0.2), np.full((repeats, 1), -0.6)
+    how = {"nudge": qep.Nudge.random_sign(0.3), "equilibrium": qep.Sampled(1000)}
+    found = qep.gradient(*args, x, y, loss=loss, seed=1, **how).inputs[:, 0]
+    centred = qep.gradient(
+        *args, x[:1], y[:1], loss=loss, nudge=qep.Nudge.centered(0.3)
+    )
+    error = found.std() / np.sqrt(repeats)
+    assert abs(centred.inputs[0, 0]) > 10 * error
+    assert abs(found.mean() - centred.inputs[0, 0]) < 5 * error
+
+
+# -- settings -------------------------------------------------------------------------
+
+
+def test_an_ising_network_needs_two_settings():
+    for num_spins in (2, 5):
+        model = qep.models.transverse_field_ising(
+            num_spins, inputs=[0], readout=range(num_spins)
+        )
+        found = measurement_settings(model.operators.terms)
+        assert {s.basis(num_spins) for s in found} == {"X" * num_spins, "Z" * num_spins}
+        rows = model.coefficients(np.full(model.num_trainable, 0.5), [[1.0]])
+        assert qep.Sampled(30)(model.operators, rows).shots == 60
+
+
+def cluster_sensor():
+    """The 51 trainable operators of Wanjura and Marquardt's phase sensor."""
+    sites, sensors = (0, 1), (8, 9)
+    strings = [
+        (a + b, [i, s]) for i in sites for s in sensors for a in "XYZ" for b in "XYZ"
+    ]
+    strings += [(a, [s]) for s in sensors for a in "XYZ"]
+    strings += [(a + b, list(sensors)) for a in "XYZ" for b in "XYZ"]
+    return [SparsePauliOp.from_sparse_list([(*s, 1.0)], 10) for s in strings]
+
+
+def test_settings_of_the_cluster_sensor():
+    operators = cluster_sensor()
+    assert len(operators) == 51
+    found = measurement_settings(PauliTerms.of(operators))
+    # 9 are possible (an orthogonal array of strength 2); first fit needs 15.
+    assert len(found) <= 15
+    check_settings(operators, found)
+
+
+def rotation(basis):
+    """Return the unitary that turns a basis label into the Z basis."""
+    return reduce(np.kron, [TO_Z[letter] for letter in basis])
+
+
+def check_settings(operators, found, matrices=False):
+    """Every string but the identity is in one setting, and diagonal in its basis."""
+    terms = PauliTerms.of(operators)
+    num_qubits = terms.num_qubits
+    supports = terms.flips | terms.signs
+    numbers = [s for setting in found for s in setting.strings]
+    assert sorted(numbers) == list(np.flatnonzero(supports))
+    for setting in found:
+        basis = setting.basis(num_qubits)
+        for s, support in zip(setting.strings, setting.supports, strict=True):
+            label = label_of(terms, s)
+            assert all(p in ("I", b) for p, b in zip(label, basis, strict=True))
+            if not matrices:
+                continue
+            turn = rotation(basis)
+            diagonal = turn @ string(label).toarray() @ turn.conj().T
+            parity = np.bitwise_count(
+                np.arange(2**num_qubits, dtype=np.uint64) & support
+            )
+            np.testing.assert_allclose(diagonal, np.diag((-1.0) ** parity), atol=1e-12)
+
+
+def label_of(terms, s):
+    bits = [
+        (int(terms.flips[s]) >> q & 1, int(terms.signs[s]) >> q & 1)
+        for q in reversed(range(terms.num_qubits))
+    ]
+    return "".join(
+        {(0, 0): "I", (1, 0): "X", (1, 1): "Y", (0, 1): "Z"}[b] for b in bits
+    )
+
+
+@given(st.lists(st.text("IXYZ", min_size=3, max_size=3), min_size=1, max_size=20))
+def test_every_string_is_diagonal_in_its_one_setting(labels):
+    operators = [SparsePauliOp(label) for label in labels]
+    found = measurement_settings(PauliTerms.of(operators))
+    assert len(found) <= len(set(labels) - {"III"})
+    check_settings(operators, found, matrices=True)
+
+
+def test_a_setting_says_its_basis():
+    found = measurement_settings(PauliTerms.of([SparsePauliOp("XYZI")]))
+    assert [s.basis(4) for s in found] == ["XYZZ"]
+
+
+@pytest.mark.parametrize("basis", ["ZZZ", "XXX", "YYY", "XYZ", "ZXY", "YZZ"])
+@pytest.mark.parametrize("real", [True, False])
+def test_probabilities_are_those_of_the_turned_state(basis, real):
+    rng = np.random.default_rng(1)
+    state = rng.normal(size=8) + 0j
+    state = state.real.copy() if real else state + 1j * rng.normal(size=8)
+    state /= np.linalg.norm(state)
+    before = state.copy()
+    (setting,) = measurement_settings(PauliTerms.of([SparsePauliOp(basis)]))
+    found = probabilities(state, setting)
+    expected = np.abs(rotation(basis) @ state) ** 2
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(found, expected, atol=1e-14)
+    assert found.sum() == pytest.approx(1, abs=1e-15)
+    np.testing.assert_array_equal(state, before)
+
+
+# -- drawing --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "shots", "repeats"),
+    [(8, 1000, 1), (256, 63, 200)],
+    ids=["multinomial", "sorted uniforms"],
+)
+def test_shots_are_drawn_from_their_probabilities(size, shots, repeats):
+    rng = np.random.default_rng(1)
+    probability = rng.dirichlet(np.ones(size))
+    probability[[0, 3, size - 1]] = 0  # also at both ends
+    probability /= probability.sum()
+    tally = np.zeros(size)
+    for _ in range(repeats):
+        outcomes, counts = draw(probability, shots, rng)
+        assert counts.sum() == shots
+        assert len(outcomes) == len(counts) == len(set(outcomes.tolist()))
+        assert counts.min() > 0
+        tally[outcomes] += counts
+    possible = probability > 0
+    assert tally[~possible].sum() == 0
+    expected = shots * repeats * probability[possible]
+    assert stats.chisquare(tally[possible], expected).pvalue > 1e-4
+    uniform = np.full(possible.sum(), shots * repeats / possible.sum())
+    assert stats.chisquare(tally[possible], uniform).pvalue < 1e-6
+
+
+def test_both_ways_to_draw_are_taken():
+    class Deaf:
+        """A generator that can only draw uniform numbers."""
+
+        def random(self, shots):
+            return np.linspace(0, 1, shots, endpoint=False)
+
+    probability = np.full(256, 1 / 256)
+    outcomes, counts = draw(probability, 63, Deaf())
+    assert counts.sum() == 63
+    assert outcomes.dtype == np.uint64
+    with pytest.raises(AttributeError, match="multinomial"):
+        draw(probability, 64, Deaf())
+
+
+def test_a_single_shot():
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    args = (
+        model,
+        np.full(model.num_trainable, 0.4),
+        np.ones((200, 1)),
+        -np.ones((200, 1)),
+    )
+    g = qep.gradient(
+        *args, seed=1, equilibrium=qep.Sampled(1), nudge=qep.Nudge.centered(0.3)
+    )
+    assert set(np.unique(g.prediction)) == {-1.0, 1.0}
+    np.testing.assert_array_equal(g.prediction_stds, 1.0)
+    assert np.all(np.isfinite(g.stds))
+    assert g.stds.min() > 0
+
+
+def test_no_number_of_equal_outcomes_proves_a_value():
+    model = qep.Model(["Z"], readout=["Z"])
+    p, std = qep.predict(
+        model, [-1.0], [], equilibrium=qep.Sampled(50), seed=1, return_std=True
+    )
+    assert (p[0, 0], std[0, 0]) == (1.0, 0.02)
+
+
+@pytest.mark.parametrize("shots", [0, -3])
+def test_no_shots_are_refused(shots):
+    with pytest.raises(ValueError, match=f"shots should be at least 1, got {shots}"):
+        qep.Sampled(shots)
+
+
+@dataclass
+class Stateless:
+    """An equilibrium that reports values only."""
+
+    def __call__(self, operators, coefficients, *, start=None, rng=None):
+        return qep.Phase(np.zeros(coefficients.shape))
+
+
+def test_an_equilibrium_without_amplitudes_is_refused():
+    model = qep.Model(["XX"], readout=["ZI"])
+    with pytest.raises(TypeError, match=r"2\^2 amplitudes per row, got Stateless\(\)"):
+        qep.predict(
+            model, [1.0], [], equilibrium=qep.Sampled(5, equilibrium=Stateless())
+        )
