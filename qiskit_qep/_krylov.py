@@ -88,7 +88,7 @@ def lanczos(h, start, locked, count, lowest, tolerance, basis, out):
             if residual < 1e-4 and second == np.inf:
                 # Later, rounding lets a copy of the lowest level appear above it.
                 second = second_lowest(alpha, beta, steps, energy)
-            near = np.isfinite(lowest) and residual < 0.03 * (energy - lowest)
+            near = np.isfinite(lowest) and residual < 0.003 * (energy - lowest)
             if ended or near or residual < tolerance:
                 break
             check = steps + (2 if residual < 1e3 * tolerance else 4) + steps // 20
@@ -172,7 +172,7 @@ def settle(
         fill(layout, rows[b], h)
         best, weight, seen, second = 0, -1.0, 0.0, np.inf
         for n in range(level + 1 + (MAX_LEVELS if follow else 0)):
-            begin = starts[b] if follow else generic[n % 2]
+            begin = starts[b] if follow else generic[n]
             energy, second, residual = eigenpair(
                 h, begin, locked, n, tolerance, basis, locked[n]
             )
@@ -196,7 +196,7 @@ def settle(
         if not follow and level + 1 < dim:
             above, _, _ = lanczos(
                 h,
-                generic[(n + 1) % 2],
+                generic[n + 1],
                 locked,
                 n + 1,
                 energies[b],
@@ -227,10 +227,12 @@ def respond(layout, rows, sources, states, tolerance, out, residuals, first, las
         x[:] = 0.0
         r[:] = 0.0
         subtract(r, 1.0, sources[b])
-        subtract(r, dot(psi, r), psi)
+        for _ in range(2):  # twice: r may be far smaller than what is taken away
+            subtract(r, dot(psi, r), psi)
         p[:] = r
         size = dot(r, r).real
-        target = size * tolerance**2
+        rounding = 1e-30 * dot(sources[b], sources[b]).real
+        target = max(size * tolerance**2, rounding)
         steps = 0
         while size > target and steps < MAX_STEPS:
             apply(h, p, q)

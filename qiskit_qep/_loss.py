@@ -125,8 +125,8 @@ def cross_entropy(scale: float = 4.0) -> Loss:
         >>> loss.slope(np.zeros((1, 2)), np.array([0]))
         array([[-0.5,  0.5]])
     """
-    if not scale > 0:
-        raise ValueError(f"scale should be positive, got {scale}")
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale should be a positive number, got {scale}")
 
     def log_softmax(p: Array) -> Array:
         shifted = scale * (p - p.max(axis=1, keepdims=True))

@@ -159,7 +159,13 @@ class Model:
                 f"nudge should have shape {shape} or be one number, got {nudge.shape}"
             ) from None
         fixed = np.ones((len(x), 0 if self.fixed is None else 1))
-        return np.hstack([self._map.coefficients(theta, x), nudge, fixed])
+        driven = self._map.coefficients(theta, x)
+        if driven.shape != (len(x), self.num_driven):
+            raise ValueError(
+                f"the parametrization {self._map!r} should give coefficients of shape "
+                f"{(len(x), self.num_driven)}, got {driven.shape}"
+            )
+        return np.hstack([driven, nudge, fixed])
 
     def check(self, theta: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
         """Return theta and x as float arrays of shape (P,) and (batch, num_inputs)."""
@@ -214,7 +220,7 @@ class Model:
             if not isinstance(op, SparsePauliOp):
                 raise TypeError(f"hamiltonian needs Pauli operators, got {op!r}")
         terms = [c * op for c, op in zip(rows[0], self.operators, strict=True)]
-        return SparsePauliOp.sum(terms).simplify()
+        return SparsePauliOp.sum(terms).simplify(atol=0.0)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -222,7 +228,9 @@ class Model:
         text = [f"{len(self.trainable)} {len(self.inputs)} {len(self.readout)}"]
         for op in self.operators:
             is_pauli = isinstance(op, SparsePauliOp)
-            text.append(str(op.simplify().sort().to_list()) if is_pauli else repr(op))
+            text.append(
+                str(op.simplify(atol=0.0).sort().to_list()) if is_pauli else repr(op)
+            )
         inner: Any = self._map
         while inner is not None:
             sizes = f"{inner.num_trainable} {inner.num_inputs}"

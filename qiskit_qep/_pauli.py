@@ -129,17 +129,23 @@ class PauliTerms:
         a, b, c = (int((group <= g).sum()) for g in (TABLE, MIXED, FAR))
         return order, (distinct[rank], starts, self.signs[order], (a, b, c))
 
-    def hamiltonian(self, coefficients: NDArray[Any]) -> Hamiltonians:
+    def hamiltonian(
+        self, coefficients: NDArray[Any], *, identity: bool = True
+    ) -> Hamiltonians:
         """Sum the operators with one row of coefficients per Hamiltonian.
 
         Args:
             coefficients: Shape (batch, num_operators); complex ones make H
                 non-Hermitian.
+            identity: Whether to keep multiples of the identity. They change no state,
+                but a large one costs a solver as many digits as it is larger than H.
         """
         order, layout = self.layout
         # A sparse product adds in the same order whatever the batch: BLAS does not,
         # and a batch may be cut anywhere without changing a bit.
         rows = (self._transposed @ coefficients.T).T * self.phases
+        if not identity:
+            rows[:, (self.flips | self.signs) == 0] = 0.0
         return Hamiltonians(self.dim, layout, np.ascontiguousarray(rows[:, order]))
 
     def string_values(

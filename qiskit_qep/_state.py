@@ -85,33 +85,18 @@ class State:
         Raises:
             ValueError: If the file is no state, or of another schema.
         """
+        content = Path(path).read_bytes()
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with np.load(io.BytesIO(content), allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
             header = json.loads(arrays["header"].tobytes())
             if header["format"] != "qiskit_qep.State":
                 raise KeyError(header["format"])
-        except FileNotFoundError:
-            raise
+            return _restore(header, arrays)
+        except _OtherSchemaError as error:
+            raise ValueError(f"{path} {error}") from None
         except Exception as error:
             raise ValueError(f"{path} is no saved State: {error!r}") from error
-        if header["schema"] != SCHEMA:
-            raise ValueError(
-                f"{path} has schema {header['schema']}, this version reads {SCHEMA}; "
-                f"it was written by {header['versions']}"
-            )
-        measured: dict[str, Any] = {}
-        for field in fields(Gradient):
-            value = arrays[f"gradient.{field.name}"]
-            measured[field.name] = value if value.ndim else float(value)
-        return State(
-            step=int(header["step"]),
-            theta=arrays["theta"],
-            gradient=Gradient(**measured),
-            memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
-            seed=int(header["seed"]),
-            model=str(header["model"]),
-        )
 
     def __repr__(self) -> str:
         """Show step, loss and length of the gradient with error bars."""
@@ -120,6 +105,30 @@ class State:
             f"step {self.step}   loss {with_error(g.loss, g.loss_std)}   "
             f"|grad| {with_error(g.norm, g.norm_std)}"
         )
+
+
+class _OtherSchemaError(ValueError):
+    """A state that another version of the package wrote."""
+
+
+def _restore(header: dict[str, Any], arrays: dict[str, Any]) -> State:
+    if header["schema"] != SCHEMA:
+        raise _OtherSchemaError(
+            f"has schema {header['schema']}, this version reads {SCHEMA}; it was "
+            f"written by {header['versions']}"
+        )
+    measured: dict[str, Any] = {}
+    for field in fields(Gradient):
+        value = arrays[f"gradient.{field.name}"]
+        measured[field.name] = value if value.ndim else float(value)
+    return State(
+        step=int(header["step"]),
+        theta=arrays["theta"],
+        gradient=Gradient(**measured),
+        memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
+        seed=int(header["seed"]),
+        model=str(header["model"]),
+    )
 
 
 def versions() -> dict[str, str]:

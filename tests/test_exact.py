@@ -169,7 +169,7 @@ def test_almost_no_transverse_field(field):
     check_levels(operators, row, [0])
 
 
-@pytest.mark.parametrize("num_spins", [5, 7, 8, 9])
+@pytest.mark.parametrize("num_spins", [5, 7, 9])
 def test_strong_couplings_as_after_training(num_spins):
     operators, row = reference.ising(
         np.random.default_rng(num_spins), num_spins, size=5.0
@@ -425,8 +425,7 @@ def test_response_of_an_almost_classical_network(num_spins, field):
     assert tested >= 6
 
 
-@pytest.mark.parametrize("level", [0, 1])
-@pytest.mark.parametrize("num_spins", [DENSE, 5])
+@pytest.mark.parametrize(("num_spins", "level"), [(DENSE, 1), (5, 0)])
 def test_response_gives_the_gradient_of_the_loss(num_spins, level):
     model = qep.models.transverse_field_ising(
         num_spins, edges="chain", inputs=[0, 1], readout=[num_spins - 1]

@@ -549,10 +549,11 @@ def test_both_ways_to_draw_are_taken():
         def random(self, shots):
             return np.linspace(0, 1, shots, endpoint=False)
 
-    probability = np.full(256, 1 / 256)
+    probability = np.append(0.0, np.full(255, 1 / 255))
     outcomes, counts = draw(probability, 63, Deaf())
     assert counts.sum() == 63
     assert outcomes.dtype == np.uint64
+    assert outcomes.min() > 0  # the uniform number 0 is no outcome of probability 0
     with pytest.raises(AttributeError, match="multinomial"):
         draw(probability, 64, Deaf())
 

@@ -42,7 +42,7 @@ def continue_branch(
     Raises:
         TypeError: If there is no free phase to continue from.
     """
-    if start is None or len(start.state) < 2:
+    if start is None or len(start.state) < 2 or np.iscomplexobj(start.state[1]):
         raise TypeError(
             "complex coefficients (Nudge.holomorphic) are continued from a free phase; "
             "pass start= a phase of real coefficients"
@@ -56,6 +56,12 @@ def continue_branch(
         left[b], other = _walk(terms, free[b], origin[b], way.conj(), tolerance)
         residuals[b] = max(residual, other)
     norms = np.einsum("bi,bi->b", left.conj(), right)[:, None]
+    # The error of E there is the square root of the residual, and so is that of norms.
+    if np.any(np.abs(norms) < 30 * np.sqrt(tolerance)):
+        raise ValueError(
+            f"the branch is lost at 1.00 of the way to the nudge (<L|R> "
+            f"{np.abs(norms).min():.1e}): an exceptional point is near; lower the radius"
+        )
     values = terms.expectations(left, right) / norms
     return Phase(values, residual=residuals, state=(right, coefficients))
 
@@ -71,7 +77,7 @@ def _walk(
     v, done, step, residual = state.astype(np.complex128), 0.0, 1.0, 0.0
     while done < 1.0:
         reach = min(1.0, done + step)
-        h = terms.hamiltonian((origin + reach * way)[None])
+        h = terms.hamiltonian((origin + reach * way)[None], identity=False)
 
         def apply(u: Vector, h: Any = h) -> Vector:
             return np.asarray(h.apply(u[None])[0])

@@ -84,16 +84,21 @@ class Exact:
             raise ValueError(
                 f"level should be below 2^{terms.num_qubits}, got {self.level}"
             )
+        if start is not None and len(start) != len(coefficients):
+            raise ValueError(
+                f"start should have {len(coefficients)} rows, as the coefficients, got "
+                f"{len(start)}"
+            )
         if np.iscomplexobj(coefficients):
             return continue_branch(terms, coefficients, start, self.tolerance)
-        h = terms.hamiltonian(coefficients)
+        h = terms.hamiltonian(coefficients, identity=False)
         starts = start.state[0] if start is not None and self.follow else None
         settle = _diagonalize if terms.num_qubits <= DENSE_QUBITS else _lanczos
         states, gaps, overlaps = settle(h, starts, self.level, self.tolerance)
         images = h.apply(states)
         energies = np.einsum("bi,bi->b", states.conj(), images).real
         residuals = np.linalg.norm(images - energies[:, None] * states, axis=1)
-        scale = np.abs(h.rows).max(axis=1)
+        scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
         if starts is None:
             _warn_degenerate(gaps, scale)
         _warn_lost(overlaps)
@@ -123,20 +128,20 @@ class Exact:
             Shape (batch, num_operators).
         """
         terms = pauli_terms(operators)
-        h, states = terms.hamiltonian(coefficients), phase.state[0]
-        sources = terms.hamiltonian(direction).apply(states)
+        h, states = terms.hamiltonian(coefficients, identity=False), phase.state[0]
+        sources = terms.hamiltonian(direction, identity=False).apply(states)
         changes = _solve(h, states, sources)
         return 2.0 * terms.expectations(states, changes).real
 
 
 @lru_cache(maxsize=8)
-def _generic(dim: int) -> Array:
-    """Return two starting vectors with weight in every symmetry sector.
+def _generic(dim: int, count: int) -> Array:
+    """Return starting vectors with weight in every symmetry sector.
 
     The first is close to |+>, where the ground state of a weakly coupled network in
     transverse fields lies; |+> itself would never see the sectors that it is not in.
     """
-    noise = np.random.default_rng(dim).standard_normal((2, dim))
+    noise = np.random.default_rng(dim).standard_normal((count, dim))
     noise[0] = 1.0 + 0.5 * noise[0]
     return noise
 
@@ -168,7 +173,7 @@ def _lanczos(
     states = np.empty((batch, h.dim), dtype)
     results = (states, *np.empty((4, batch)))
     follow = starts is not None
-    generic = _generic(h.dim).astype(dtype)
+    generic = _generic(h.dim, level + 2).astype(dtype)
     begins = generic if starts is None else np.ascontiguousarray(starts, dtype)
     fits = KEEP_ROWS * h.dim * dtype.itemsize <= KEEP_BYTES
     keep = KEEP_ROWS if fits else 3
