@@ -24,7 +24,7 @@ from ._config import Config, parse
 from ._keys import ConfigError, call
 from ._score import Baseline, Score, classes, confusion, score
 from ._state import State, versions, write_atomically
-from ._train import _rows as rows_of_step
+from ._train import rows_of_step
 from ._train import steps as iterate
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,8 +54,16 @@ class State:
 
         Args:
             path: Where; an existing file is replaced.
+
+        Raises:
+            ValueError: If the optimizer's memory holds anything but arrays.
         """
         leaves = flatten(self.memory)
+        for leaf in leaves:
+            if leaf.dtype == object:
+                raise ValueError(
+                    f"the optimizer's memory should be arrays, got {leaf.item()!r}"
+                )
         header = {
             "format": "qiskit_qep.State",
             "schema": SCHEMA,
@@ -85,14 +93,16 @@ class State:
         Raises:
             ValueError: If the file is no state, or of another schema.
         """
-        content = Path(path).read_bytes()
         try:
+            content = Path(path).read_bytes()
             with np.load(io.BytesIO(content), allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
             header = json.loads(arrays["header"].tobytes())
             if header["format"] != "qiskit_qep.State":
                 raise KeyError(header["format"])
             return _restore(header, arrays)
+        except FileNotFoundError:
+            raise
         except _OtherSchemaError as error:
             raise ValueError(f"{path} {error}") from None
         except Exception as error:
@@ -144,15 +154,15 @@ def versions() -> dict[str, str]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file by new content that is safely on disk, or leave it as it was."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

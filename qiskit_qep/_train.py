@@ -101,17 +101,19 @@ def _iterate(
     said: set[str] = set()
 
     def at(step: int, theta: NDArray[Any], memory: Any, seed: int) -> State:
-        rows = _rows(len(x), size, step, seed)
+        rows = rows_of_step(len(x), size, step, seed)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found, warning = measure(
                 model, theta, x[rows], y[rows], seed=seed, step=step, **how
             )
-        for text in [str(w.message) for w in caught] + [warning] * bool(warning):
+        heard = [(str(w.message), w.category) for w in caught]
+        for text, category in heard + [(warning, UserWarning)] * bool(warning):
             kind = re.sub(r"[\d.]+", "", text)
             if kind not in said:
                 said.add(kind)
-                warnings.warn(f"step {step}: {text} (said once per run)", stacklevel=3)
+                text = f"step {step}: {text} (said once per run)"
+                warnings.warn(text, category, stacklevel=3)
         return State(step, theta, found, memory, seed, model.fingerprint)
 
     if state is None:
@@ -203,7 +205,9 @@ def _batch_size(x: NDArray[Any], y: NDArray[Any], batch_size: int | None) -> int
     return batch_size
 
 
-def _rows(num_samples: int, size: int, step: int, seed: int) -> NDArray[np.int64]:
+def rows_of_step(
+    num_samples: int, size: int, step: int, seed: int
+) -> NDArray[np.int64]:
     """Return which samples step ``step`` uses: a new order every epoch."""
     if size == num_samples:
         return np.arange(num_samples)

@@ -212,7 +212,7 @@ def equal_samples(labels, row, readout, offsets, nudge, *, known_slope=False):
     the exact prediction minus ``offsets``; a known slope is 2 * offsets, as a linear
     loss.
     """
-    rows = 1500
+    rows = 1000
     operators = [-SparsePauliOp(label) for label in labels]
     model = qep.Model(operators, inputs=operators, readout=readout)
     theta, x = np.zeros(len(row)), np.tile(row, (rows, 1))
@@ -229,6 +229,7 @@ def equal_samples(labels, row, readout, offsets, nudge, *, known_slope=False):
 PAIR = (["ZZ", "IX", "XI", "IZ", "ZI"], [0.3, 0.4, 0.5, 0.3, 0.1], ["ZI"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [qep.Nudge.centered, qep.Nudge.one_sided])
 def test_error_bars_with_a_measured_slope_of_one_readout(make):
     # b = .2 keeps the response linear in the slope, as the error bars assume.
@@ -245,10 +246,11 @@ def test_error_bars_with_a_measured_slope_of_one_readout(make):
     assert np.all(g.slope_stds > 0)
 
 
+@pytest.mark.slow
 def test_error_bars_with_a_measured_slope_of_several_readouts():
     """Of more, the directions not nudged are taken to respond as strongly.
 
-    That is a guess: here their true variance is up to 3.4 times the reported one.
+    That is a guess: here the true variance is up to 3 times the reported one.
     """
     labels = ["ZZI", "IZZ", "XII", "IXI", "IIX", "ZII"]
     row, readout = [0.3, -0.4, 0.5, 0.4, 0.3, 0.5], ["ZII", "IZI", "IIZ"]

@@ -116,7 +116,7 @@ def test_a_truncated_file_is_refused(tmp_path_factory, state, share):
 
 
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_a_damaged_file_is_refused_or_harmless(tmp_path_factory, state, place, flip):
     path = tmp_path_factory.mktemp("state") / "state.npz"
     state.save(path)

@@ -174,7 +174,7 @@ def whole_run(name, settles, size):
     size=st.sampled_from([None, 1, 3]),
     k=st.integers(0, LAST - 1),
 )
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_a_run_resumes_as_if_never_stopped(tmp_path_factory, name, settles, size, k):
     states = whole_run(name, settles, size)
     folder = tmp_path_factory.mktemp("run")

@@ -60,7 +60,8 @@ def continue_branch(
     if np.any(np.abs(norms) < 30 * np.sqrt(tolerance)):
         raise ValueError(
             f"the branch is lost at 1.00 of the way to the nudge (<L|R> "
-            f"{np.abs(norms).min():.1e}): an exceptional point is near; lower the radius"
+            f"{np.abs(norms).min():.1e}): an exceptional point is near; lower the "
+            "radius"
         )
     values = terms.expectations(left, right) / norms
     return Phase(values, residual=residuals, state=(right, coefficients))
