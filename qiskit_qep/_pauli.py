@@ -58,6 +58,7 @@ class PauliTerms:
 
         Raises:
             TypeError: If an operator is no ``SparsePauliOp``.
+            ValueError: If operators differ in size or one is not Hermitian.
         """
         for k, operator in enumerate(operators):
             if not isinstance(operator, SparsePauliOp):
@@ -66,6 +67,13 @@ class PauliTerms:
                     "equilibrium settles Pauli models only; give labels such as 'ZZI' "
                     "or a SparsePauliOp, or use the equilibrium made for that type"
                 )
+            if operator.num_qubits != operators[0].num_qubits:
+                raise ValueError(
+                    f"operators should act on one register, got operator 0 on "
+                    f"{operators[0].num_qubits} and {k} on {operator.num_qubits} qubits"
+                )
+            if np.any(operator.coeffs.imag != 0.0):
+                raise ValueError(f"operator {k} should be Hermitian, got {operator}")
         bits = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
         strings: dict[tuple[int, int], int] = {}
         entries: list[tuple[int, int, float]] = []

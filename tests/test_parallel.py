@@ -1,4 +1,4 @@
-"""Parallel: results equal the serial ones bit for bit, wherever the rows are settled."""
+"""Parallel: results equal the serial ones bit for bit, wherever rows are settled."""
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context

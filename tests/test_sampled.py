@@ -250,14 +250,14 @@ def test_error_bars_with_a_measured_slope_of_one_readout(make):
 def test_error_bars_with_a_measured_slope_of_several_readouts():
     """Of more, the directions not nudged are taken to respond as strongly.
 
-    That is a guess: here the true variance is up to 3 times the reported one.
+    That is a guess: here the true variance is up to 2.2 times the reported one.
     """
     labels = ["ZZI", "IZZ", "XII", "IXI", "IIX", "ZII"]
     row, readout = [0.3, -0.4, 0.5, 0.4, 0.3, 0.5], ["ZII", "IZI", "IIZ"]
     for offsets in ([0.2, 0.2, 0.2], [-0.2, 0.2, 0.2]):
         g = equal_samples(labels, row, readout, offsets, qep.Nudge.centered(0.2))
         assert g.norm > 0.1
-        check_spread(g.inputs, g.inputs_stds**2, factor=3.5)
+        check_spread(g.inputs, g.inputs_stds**2, factor=2.5)
 
 
 def test_error_bars_stay_finite_where_the_slope_vanishes():
@@ -582,7 +582,7 @@ def test_no_number_of_equal_outcomes_proves_a_value():
     p, std = qep.predict(
         model, [-1.0], [], equilibrium=qep.Sampled(50), seed=1, return_std=True
     )
-    assert (p[0, 0], std[0, 0]) == (1.0, 0.02)
+    assert (p[0, 0], std[0, 0]) == (1.0, pytest.approx(2 / 51))
 
 
 @pytest.mark.parametrize("shots", [0, -3])

@@ -104,7 +104,9 @@ class Exact:
         _warn_lost(overlaps)
         _warn_rough(residuals, self.tolerance, gaps, scale)
         values = terms.expectations(states, states).real
-        return Phase(values, gap=gaps, residual=residuals, state=(states, coefficients))
+        return Phase(
+            values, gap=gaps, residual=residuals, state=(states, coefficients.copy())
+        )
 
     def response(
         self,

@@ -27,10 +27,10 @@ def string_moments(
     .. math::
         \bar s_a = \frac1T \sum_t s_a^{(t)}, \qquad
         \mathrm{Cov}_{ab} = \frac{\overline{s_a s_b} - \bar s_a \bar s_b}{T - 1}
-        + \frac{\delta_{ab}}{T^2}
+        + \frac{4\,\delta_{ab}}{(T + 1)^2}
 
-    The last term is what one more shot of unknown outcome could change: no number of
-    equal outcomes proves that a value is exactly one.
+    The last term is what one more shot could change, the square of the largest: no
+    number of equal outcomes proves that a value is exactly one.
 
     Args:
         outcomes: Distinct bitstrings as integers, qubit q is bit q.
@@ -45,7 +45,9 @@ def string_moments(
     signs = 1.0 - 2.0 * parity
     means = counts @ signs / shots
     spread = (signs.T * counts) @ signs / shots - np.outer(means, means)
-    covariance = spread / max(shots - 1, 1) + np.eye(len(supports)) / shots**2
+    covariance = (
+        spread / max(shots - 1, 1) + np.eye(len(supports)) * (2 / (shots + 1)) ** 2
+    )
     return means, covariance
 
 
