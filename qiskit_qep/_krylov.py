@@ -13,6 +13,7 @@ from ._tridiagonal import second_lowest, tridiagonal_lowest
 
 MAX_STEPS = 3000  # of one Lanczos run; a gap of 1e-4 of the spectrum needs about 1000
 MAX_RUNS = 6  # a run starts again from its best vector until the residual is reached
+SAME_SYMMETRY = 0.01  # overlap of states that one level deforms into one another
 MAX_LEVELS = 8  # how many levels above the asked one an overlap is looked for
 
 
@@ -183,8 +184,10 @@ def settle(
                 if overlap > weight:
                     best, weight = n, overlap
                     states[b], energies[b], residuals[b] = locked[n], energy, residual
-                # No other level can hold more, or none is left to look at.
-                if weight >= 1.0 - seen - 1e-6 or n + 2 > dim:
+                # No other level can hold more, or none is left to look at. The ground
+                # state deforms smoothly into the lowest state of its own symmetry.
+                own = level == 0 and overlap > SAME_SYMMETRY
+                if own or weight >= 1.0 - seen - 1e-6 or n + 2 > dim:
                     break
             else:
                 best = n

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
 KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
 KEEP_ROWS = 160
+SAME_SYMMETRY = 0.01  # as in _krylov
 NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
 
 
@@ -41,8 +42,9 @@ class Exact:
 
     Attributes:
         level: n; 0 is the ground state.
-        follow: A nudged phase is the level that overlaps most with its free state; with
-            False it is level n again, solved afresh.
+        follow: A nudged phase is the smooth deformation of its free state: of a ground
+            state the lowest state that overlaps with it at all, of an excited one the
+            state that overlaps most. With False it is level n again, solved afresh.
         tolerance: Bound on |H v - E v|; Phase.residual reports what was reached.
 
     Raises:
@@ -157,7 +159,9 @@ def _diagonalize(
     chosen, overlaps = np.full(len(row), level), np.ones(len(row))
     if starts is not None:
         weights = np.abs(np.einsum("bi,bin->bn", starts.conj(), vectors)) ** 2
-        chosen = np.argmax(weights, axis=1)
+        # As in _krylov.settle: the lowest state of the ground state's own symmetry.
+        own = weights > SAME_SYMMETRY if level == 0 else weights
+        chosen = np.argmax(own, axis=1)
         overlaps = weights[row, chosen]
     distance = np.abs(energies - energies[row, chosen][:, None])
     distance[row, chosen] = np.inf
@@ -242,7 +246,7 @@ def _warn_degenerate(gaps: Array, scale: Array) -> None:
 
 def _warn_lost(overlaps: Array) -> None:
     """Say which sample was not found again after the nudge."""
-    lost = overlaps < 0.3
+    lost = overlaps < SAME_SYMMETRY
     for sample in np.flatnonzero(lost)[:1]:
         _warn(
             f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
