@@ -29,6 +29,11 @@ from ._train import steps as steps
 from ._train import train as train
 from .equilibria.exact import Exact as Exact
 from .equilibria.parallel import Parallel as Parallel
+from .equilibria.prepared import Prepared as Prepared
 from .equilibria.sampled import Sampled as Sampled
+from .preparations.ramp import Ramp as Ramp
+from .runtime.requests import build_pub as build_pub
+from .runtime.requests import measurement_circuit as measurement_circuit
+from .runtime.requests import read_counts as read_counts
 
 __version__ = "0.1.0"

@@ -1,0 +1,173 @@
+"""Prepared: states that a circuit prepares, read by the shots of any sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qiskit.primitives import BaseSamplerV2
+
+from .._equilibrium import Phase
+from .._model import pauli_terms
+from ..runtime.requests import build_pub, measurement_circuit, read_counts
+from ..runtime.seeds import job_seed, refuse_fixed_seed, seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from qiskit import QuantumCircuit
+
+    from .._pauli import PauliTerms
+
+    Array = NDArray[np.float64]
+
+
+class Preparation(Protocol):
+    """A circuit that is built once, and its angles for every Hamiltonian."""
+
+    @property
+    def follow(self) -> bool:
+        """Whether the angles of a nudged phase start from those of its free one."""
+
+    def circuit(self, operators: Sequence[Any]) -> QuantumCircuit:
+        """Return the parametrised circuit, without measurements."""
+
+    def states(self, operators: Sequence[Any], angles: Array) -> NDArray[Any]:
+        """Return the prepared states, shape (batch, 2^N): what shots are drawn from."""
+
+    def angles(
+        self,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        *,
+        start: Phase | None = None,
+        measure: Callable[[Array], Phase] | None = None,
+        rng: Sequence[np.random.Generator] | None = None,
+    ) -> Array:
+        """Return values of the circuit's parameters, shape (batch, num_parameters).
+
+        Args:
+            operators: What H is a sum of.
+            coefficients: Shape (batch, num_operators).
+            start: A neighbouring phase, with its angles as the last array of its state.
+            measure: Angles, shape (rows, num_parameters), to a phase of all operators,
+                by one job.
+            rng: One generator per row.
+        """
+
+
+@dataclass(frozen=True)
+class Prepared:
+    r"""The state that a circuit prepares for every row, and its measured operators.
+
+    .. math:: \langle A_k\rangle = \frac{1}{T}\sum_{t=1}^{T} a_k^{(t)}
+
+    All rows and all measurement settings of a call are one PUB of one job. Operators
+    that share a setting share its shots; ``Phase.covariance`` knows.
+
+    Attributes:
+        preparation: ``Ramp`` or ``Variational``.
+        sampler: Any ``BaseSamplerV2``, or a function from a seed to one, for simulators
+            with reproducible shots: one with a fixed seed would repeat its noise.
+            With None, the exact expectation values of the prepared states, without
+            shots; ``Sampled(shots, Prepared(ramp))`` adds ideal ones.
+        shots: Per row and measurement setting.
+
+    Raises:
+        ValueError: If shots is not positive, or the sampler has a fixed seed.
+
+    Example:
+        >>> import numpy as np, qiskit_qep as qep
+        >>> from qiskit.primitives import StatevectorSampler
+        >>> model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+        >>> shots = qep.Prepared(qep.Ramp(time=4, steps=8), StatevectorSampler())
+        >>> p = qep.predict(model, np.ones(5), [[1.0]], equilibrium=shots)
+        >>> bool(abs(p - qep.predict(model, np.ones(5), [[1.0]])) < 0.1)
+        True
+    """
+
+    preparation: Preparation
+    sampler: BaseSamplerV2 | Callable[[int], BaseSamplerV2] | None = None
+    shots: int = 4000
+    _circuits: WeakKeyDictionary[PauliTerms, QuantumCircuit] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.shots < 1:
+            raise ValueError(f"shots should be at least 1, got {self.shots}")
+        if isinstance(self.sampler, BaseSamplerV2):
+            refuse_fixed_seed(self.sampler)
+        elif not (self.sampler is None or callable(self.sampler)):
+            raise TypeError(
+                "sampler should be a BaseSamplerV2 or a function from a seed to one, "
+                f"got {self.sampler!r}"
+            )
+
+    @property
+    def follow(self) -> bool:
+        """Whether a nudged phase waits for its free one."""
+        return self.preparation.follow
+
+    def __call__(
+        self,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        *,
+        start: Phase | None = None,
+        rng: Sequence[np.random.Generator] | None = None,
+    ) -> Phase:
+        """Prepare and measure every row; see ``Equilibrium``."""
+        if np.iscomplexobj(coefficients):
+            raise TypeError(
+                "Nudge.holomorphic needs complex coefficients, which no circuit can "
+                "prepare; use Nudge.chebyshev with Prepared"
+            )
+        if rng is None:
+            rng = [np.random.default_rng() for _ in coefficients]
+        angles = self.preparation.angles(
+            operators,
+            coefficients,
+            start=start,
+            measure=lambda trial: self.measure(operators, trial, rng),
+            rng=rng,
+        )
+        return self.measure(operators, angles, rng)
+
+    def measure(
+        self,
+        operators: Sequence[Any],
+        angles: Array,
+        rng: Sequence[np.random.Generator],
+    ) -> Phase:
+        """Measure all operators in the states of some rows of angles: one job.
+
+        Args:
+            operators: Of a Pauli model.
+            angles: Shape (rows, num_parameters).
+            rng: Generators that the job's seed is drawn from.
+        """
+        if self.sampler is None:
+            states = self.preparation.states(operators, angles)
+            values = pauli_terms(operators).expectations(states, states).real
+            return Phase(values, state=(states, angles))
+        pub = build_pub(self.circuit(operators), operators, angles)
+        sampler = self.sampler
+        if not isinstance(sampler, BaseSamplerV2):
+            sampler = seeded(sampler, job_seed(rng))
+        job = sampler.run([pub], shots=self.shots)
+        phase = read_counts(operators, job.result()[0].data.meas)
+        return replace(phase, jobs=(job.job_id(),), state=(angles,))
+
+    def circuit(self, operators: Sequence[Any]) -> QuantumCircuit:
+        """Return the measured circuit, the same object at every call."""
+        terms = pauli_terms(operators)
+        if terms not in self._circuits:
+            self._circuits[terms] = measurement_circuit(
+                self.preparation.circuit(operators), operators
+            )
+        return self._circuits[terms]

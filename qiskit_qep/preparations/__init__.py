@@ -1,0 +1,1 @@
+"""How a register is brought into a ground state: as circuits, with their angles."""
