@@ -146,7 +146,7 @@ def test_the_reported_covariance_is_that_of_the_values():
 
 def test_deviations_follow_chi_square():
     operators = correlated_operators()
-    row, repeats = [0.3, 0.2, -0.4, 0.5, 0.3, 0.2], 400
+    row, repeats = [0.3, 0.2, -0.4, 0.5, 0.3, 0.2], 1600
     phase = repeated(qep.Sampled(4000), operators, row, repeats, seed=2)
     deviation = phase.values - ground_values(operators, row)
     distance = np.einsum(
@@ -444,8 +444,12 @@ def test_settings_of_the_cluster_sensor():
     operators = cluster_sensor()
     assert len(operators) == 51
     found = measurement_settings(PauliTerms.of(operators))
-    # 9 are possible (an orthogonal array of strength 2); first fit needs 15.
-    assert len(found) <= 15
+    # The nine couplings of two spins need nine; first fit finds 15.
+    assert len(found) == 9
+    fields = [
+        k for k, op in enumerate(operators) if op.paulis.x.sum() < 2 and 36 <= k < 42
+    ]
+    assert all(sum(k in s.strings for s in found) == 3 for k in fields)
     check_settings(operators, found)
 
 
@@ -455,12 +459,14 @@ def rotation(basis):
 
 
 def check_settings(operators, found, matrices=False):
-    """Every string but the identity is in one setting, and diagonal in its basis."""
+    """Every string but the identity is measured, where it is diagonal."""
     terms = PauliTerms.of(operators)
     num_qubits = terms.num_qubits
     supports = terms.flips | terms.signs
-    numbers = [s for setting in found for s in setting.strings]
-    assert sorted(numbers) == list(np.flatnonzero(supports))
+    shares = np.zeros(len(supports))
+    for setting in found:
+        shares[setting.strings] += setting.shares
+    np.testing.assert_allclose(shares, supports != 0)
     for setting in found:
         basis = setting.basis(num_qubits)
         for s, support in zip(setting.strings, setting.supports, strict=True):
@@ -487,7 +493,7 @@ def label_of(terms, s):
 
 
 @given(st.lists(st.text("IXYZ", min_size=3, max_size=3), min_size=1, max_size=20))
-def test_every_string_is_diagonal_in_its_one_setting(labels):
+def test_every_string_is_diagonal_where_it_is_measured(labels):
     operators = [SparsePauliOp(label) for label in labels]
     found = measurement_settings(PauliTerms.of(operators))
     assert len(found) <= len(set(labels) - {"III"})

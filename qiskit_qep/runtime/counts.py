@@ -72,7 +72,7 @@ def operator_moments(
     covariance = np.zeros((len(values), len(values)))
     for setting, (outcomes, counts) in zip(settings, tallies, strict=True):
         means, errors = string_moments(outcomes, counts, setting.supports)
-        weights = terms.weights[:, setting.strings]
+        weights = terms.weights[:, setting.strings] * setting.shares
         values += weights @ means
         covariance += weights @ (weights @ errors).T
     return values, covariance

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import rustworkx as rx
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,12 +24,14 @@ class Setting:
         signs: Bit mask of the qubits measured in Y or Z.
         strings: Numbers of the strings that this setting measures.
         supports: Bit mask of each of these strings: its value is the parity there.
+        shares: 1 / (number of settings that measure the string): its weight here.
     """
 
     flips: int
     signs: int
     strings: NDArray[np.int64]
     supports: NDArray[np.uint64]
+    shares: NDArray[np.float64]
 
     def basis(self, num_qubits: int) -> str:
         """Return the basis as a label, qubit 0 rightmost."""
@@ -43,39 +46,76 @@ _known: WeakKeyDictionary[PauliTerms, tuple[Setting, ...]] = WeakKeyDictionary()
 
 
 def measurement_settings(terms: PauliTerms) -> tuple[Setting, ...]:
-    """Sort the strings into qubit-wise commuting groups, first fit, longest first.
+    """Sort the strings into qubit-wise commuting groups, as few as a colouring finds.
 
-    All Z strings share one setting and all X strings another, so a transverse-field
-    Ising network needs two. The identity needs none.
+    Strings that need different bases on a shared qubit are joined by an edge, and the
+    graph is coloured by saturation (DSATUR): all Z strings share one setting and all X
+    strings another, so a transverse-field Ising network needs two. The identity needs
+    none.
 
     Args:
         terms: The Pauli strings of a model's operators.
 
     Returns:
-        The settings; every string but the identity is in exactly one.
+        The settings; every string but the identity is in at least one.
     """
     if terms not in _known:
-        _known[terms] = _first_fit(terms)
+        _known[terms] = _settings(terms)
     return _known[terms]
 
 
-def _first_fit(terms: PauliTerms) -> tuple[Setting, ...]:
-    supports = terms.flips | terms.signs
-    order = np.argsort(-np.bitwise_count(supports).astype(int), kind="stable")
-    groups: list[tuple[list[int], int, int, int]] = []  # strings, flips, signs, fixed
-    for s in order:
-        flip, sign, support = (int(m[s]) for m in (terms.flips, terms.signs, supports))
-        if support == 0:
-            continue
-        for g, (strings, flips, signs, fixed) in enumerate(groups):
-            shared = support & fixed
-            if (flip ^ flips) & shared == 0 and (sign ^ signs) & shared == 0:
-                strings.append(int(s))
-                groups[g] = (strings, flips | flip, signs | sign, fixed | support)
-                break
-        else:
-            groups.append(([int(s)], flip, sign, support))
-    return tuple(
-        Setting(flips, signs, np.array(strings), supports[strings])
-        for strings, flips, signs, _ in groups
-    )
+def _settings(terms: PauliTerms) -> tuple[Setting, ...]:
+    flips, signs = terms.flips, terms.signs
+    supports = flips | signs
+    shared = supports[:, None] & supports
+    differ = (flips[:, None] ^ flips) | (signs[:, None] ^ signs)
+    conflicts = (shared & differ) != 0
+    groups = _color(conflicts, np.flatnonzero(supports))
+    bases = [
+        (np.bitwise_or.reduce(flips[group]), np.bitwise_or.reduce(signs[group]))
+        for group in groups
+    ]
+    # Qubits that no string of a group touches are measured in Z.
+    diagonal = np.array(
+        [
+            (supports != 0)
+            & (flips == in_x & supports)
+            & (signs == (in_z | ~in_x) & supports)
+            for in_x, in_z in bases
+        ]
+    ).reshape(len(bases), len(supports))
+    settings = []
+    for (in_x, in_z), measured in zip(bases, diagonal, strict=True):
+        (here,) = np.nonzero(measured)
+        shares = 1.0 / diagonal[:, here].sum(axis=0)
+        settings.append(Setting(int(in_x), int(in_z), here, supports[here], shares))
+    return tuple(settings)
+
+
+def _color(conflicts: NDArray[np.bool_], strings: NDArray[np.int64]) -> list[list[int]]:
+    """Return groups without a conflict, the fewest that DSATUR finds in ten orders.
+
+    The most contested string first is one order, the others are drawn: of the orders of
+    the cluster sensor's 51 operators one in three leads to nine groups, which is the
+    least possible, the others to ten or eleven; first fit needs 15.
+    """
+    rng = np.random.default_rng(0)
+    contested = np.argsort(-conflicts[strings].sum(axis=1), kind="stable")
+    orders = [contested, *(rng.permutation(len(strings)) for _ in range(9))]
+    best: list[list[int]] = [[int(s)] for s in strings]
+    for order in (strings[o] for o in orders):
+        graph: rx.PyGraph[None, None] = rx.PyGraph(multigraph=False)
+        graph.add_nodes_from([None] * len(order))
+        edges = np.argwhere(np.triu(conflicts[np.ix_(order, order)]))
+        graph.add_edges_from_no_data([(int(a), int(b)) for a, b in edges])
+        strategy = rx.ColoringStrategy.Saturation
+        groups: dict[int, list[int]] = {}
+        for node, color in sorted(
+            rx.graph_greedy_color(graph, strategy=strategy).items()
+        ):
+            groups.setdefault(color, []).append(int(order[node]))
+        if len(groups) < len(best):
+            best = [groups[color] for color in sorted(groups)]
+        if len(best) < 3:
+            break
+    return best
