@@ -35,5 +35,6 @@ from .preparations.ramp import Ramp as Ramp
 from .runtime.requests import build_pub as build_pub
 from .runtime.requests import measurement_circuit as measurement_circuit
 from .runtime.requests import read_counts as read_counts
+from .runtime.transpiled import Transpiled as Transpiled
 
 __version__ = "0.1.0"

@@ -36,7 +36,7 @@ def seeded(sampler: Callable[[int], BaseSamplerV2], seed: int) -> BaseSamplerV2:
         ValueError: If it would draw the same shots for every row of a PUB.
     """
     made = sampler(seed)
-    if isinstance(made, StatevectorSampler):
+    if isinstance(innermost(made), StatevectorSampler):
         refuse_fixed_seed(made)
     return made
 
@@ -50,19 +50,28 @@ def refuse_fixed_seed(sampler: Any) -> None:
     Raises:
         ValueError: If the sampler, or one that it wraps, carries a fixed seed.
     """
-    while sampler is not None:
-        for place in PLACES:
-            found = sampler
-            for name in place:
-                found = getattr(found, name, None)
-            if found is not None and not isinstance(found, np.random.Generator):
-                if isinstance(sampler, StatevectorSampler):
-                    how = "StatevectorSampler(seed=np.random.default_rng(seed))"
-                else:
-                    how = f"{type(sampler).__name__}(seed=seed)"
-                raise ValueError(
-                    f"{type(sampler).__name__} has the fixed seed {found!r}, so that "
-                    "every job, or every row, would repeat the same shot noise; leave "
-                    f"the seed out or pass a function of it: lambda seed: {how}"
-                )
-        sampler = getattr(sampler, "sampler", None)
+    inner = innermost(sampler)
+    for place in PLACES:
+        found = inner
+        for name in place:
+            found = getattr(found, name, None)
+        if found is not None and not isinstance(found, np.random.Generator):
+            if isinstance(inner, StatevectorSampler):
+                how = "StatevectorSampler(seed=np.random.default_rng(seed))"
+            else:
+                how = f"{type(inner).__name__}(seed=seed)"
+            raise ValueError(
+                f"{type(inner).__name__} has the fixed seed {found!r}, so that "
+                "every job, or every row, would repeat the same shot noise; leave "
+                f"the seed out or pass a function of it: lambda seed: {how}"
+            )
+
+
+def innermost(sampler: Any) -> Any:
+    """Return the sampler that draws the shots, below all that wrap it.
+
+    A wrapper's own seed, such as that of ``Transpiled``, is not of the shots.
+    """
+    while hasattr(sampler, "sampler"):
+        sampler = sampler.sampler
+    return sampler
