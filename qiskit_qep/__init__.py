@@ -34,6 +34,8 @@ from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
 from .runtime.devices import best_qubits as best_qubits
 from .runtime.devices import cut_backend as cut_backend
+from .runtime.readout import Readout as Readout
+from .runtime.readout import calibration_circuits as calibration_circuits
 from .runtime.requests import build_pub as build_pub
 from .runtime.requests import measurement_circuit as measurement_circuit
 from .runtime.requests import read_counts as read_counts

@@ -38,6 +38,7 @@ class Phase:
         jobs: Identifiers of the jobs that were run.
         state: Arrays with the batch first that describe the settled state, enough to
             settle a neighbour from it.
+        raw: The same shots as they were, where errors of readout were taken out.
     """
 
     values: NDArray[Any]
@@ -48,6 +49,7 @@ class Phase:
     shots: int = 0
     jobs: tuple[str, ...] = ()
     state: tuple[NDArray[Any], ...] = ()
+    raw: Phase | None = None
 
     def __post_init__(self) -> None:
         """Take the standard errors from the covariance where they are not given."""
@@ -69,7 +71,7 @@ class Phase:
         picked: dict[str, Any] = {"state": tuple(a[rows] for a in self.state)}
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray | Phase):
                 picked[field.name] = value[rows]
         return replace(self, **picked)
 
@@ -93,6 +95,8 @@ class Phase:
                 joined[field.name] = np.concatenate(
                     [getattr(p, field.name) for p in phases]
                 )
+        if first.raw is not None:
+            joined["raw"] = Phase.join([p.raw for p in phases if p.raw is not None])
         joined["jobs"] = tuple(dict.fromkeys(job for p in phases for job in p.jobs))
         return replace(first, **joined)
 

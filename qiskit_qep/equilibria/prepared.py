@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,6 +11,7 @@ from qiskit.primitives import BaseSamplerV2
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
+from ..runtime.readout import Readout, calibration_circuits, suppress_errors
 from ..runtime.requests import build_pub, measurement_circuit, read_counts
 from ..runtime.seeds import job_seed, refuse_fixed_seed, seeded
 
@@ -75,9 +76,15 @@ class Prepared:
             With None, the exact expectation values of the prepared states, without
             shots; ``Sampled(shots, Prepared(ramp))`` adds ideal ones.
         shots: Per row and measurement setting.
+        mitigation: "none"; "readout", which takes every qubit's errors of readout out,
+            measured by two more circuits in every job: values, stds and covariance are
+            corrected, ``Phase.raw`` is what was there before; or "full", which also
+            switches on twirled measurement and dynamical decoupling, among the options
+            of a runtime sampler.
 
     Raises:
-        ValueError: If shots is not positive, or the sampler has a fixed seed.
+        ValueError: If shots is not positive, the sampler has a fixed seed, or it cannot
+            do the mitigation.
 
     Example:
         >>> import numpy as np, qiskit_qep as qep
@@ -92,6 +99,7 @@ class Prepared:
     preparation: Preparation
     sampler: BaseSamplerV2 | Callable[[int], BaseSamplerV2] | None = None
     shots: int = 4000
+    mitigation: Literal["none", "readout", "full"] = "none"
     _circuits: WeakKeyDictionary[PauliTerms, QuantumCircuit] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
@@ -100,8 +108,20 @@ class Prepared:
         """Check the arguments."""
         if self.shots < 1:
             raise ValueError(f"shots should be at least 1, got {self.shots}")
+        if self.mitigation not in ("none", "readout", "full"):
+            raise ValueError(
+                "mitigation should be 'none', 'readout' or 'full', got "
+                f"{self.mitigation!r}"
+            )
+        if self.sampler is None and self.mitigation != "none":
+            raise ValueError(
+                f"mitigation {self.mitigation!r} needs a sampler: without one, values "
+                "are exact"
+            )
         if isinstance(self.sampler, BaseSamplerV2):
             refuse_fixed_seed(self.sampler)
+            if self.mitigation == "full":
+                suppress_errors(self.sampler)
         elif not (self.sampler is None or callable(self.sampler)):
             raise TypeError(
                 "sampler should be a BaseSamplerV2 or a function from a seed to one, "
@@ -159,8 +179,14 @@ class Prepared:
         sampler = self.sampler
         if not isinstance(sampler, BaseSamplerV2):
             sampler = seeded(sampler, job_seed(rng))
-        job = sampler.run([pub], shots=self.shots)
-        phase = read_counts(operators, job.result()[0].data.meas)
+            if self.mitigation == "full":
+                suppress_errors(sampler)
+        mitigated = self.mitigation != "none"
+        calibration = calibration_circuits(pub[0].num_qubits) if mitigated else ()
+        job = sampler.run([pub, *calibration], shots=self.shots)
+        bits, *known = (answer.data.meas for answer in job.result())
+        readout = Readout.of(*known) if mitigated else None
+        phase = read_counts(operators, bits, readout)
         return replace(phase, jobs=(job.job_id(),), state=(angles,))
 
     def circuit(self, operators: Sequence[Any]) -> QuantumCircuit:

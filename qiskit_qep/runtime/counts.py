@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .._pauli import PauliTerms
     from .groups import Setting
+    from .readout import Readout
 
     Array = NDArray[np.float64]
 
@@ -40,21 +41,29 @@ def string_moments(
     Returns:
         Means, shape (k,), and their covariance, shape (k, k).
     """
-    shots = int(counts.sum())
     parity = np.bitwise_count(outcomes[:, None] & supports) & 1
-    signs = 1.0 - 2.0 * parity
-    means = counts @ signs / shots
-    spread = (signs.T * counts) @ signs / shots - np.outer(means, means)
-    covariance = (
-        spread / max(shots - 1, 1) + np.eye(len(supports)) * (2 / (shots + 1)) ** 2
-    )
-    return means, covariance
+    return sample_moments(1.0 - 2.0 * parity, counts)
+
+
+def sample_moments(samples: Array, counts: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Estimate means, and their covariance, from numbers seen in the same shots.
+
+    Args:
+        samples: What every distinct outcome says of each, shape (outcomes, k).
+        counts: How often each outcome was seen.
+    """
+    shots = int(counts.sum())
+    means = counts @ samples / shots
+    spread = (samples.T * counts) @ samples / shots - np.outer(means, means)
+    unseen = 2.0 * np.abs(samples).max(axis=0, initial=0.0) / (shots + 1)
+    return means, spread / max(shots - 1, 1) + np.diag(unseen**2)
 
 
 def operator_moments(
     terms: PauliTerms,
     settings: Sequence[Setting],
     tallies: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
+    readout: Readout | None = None,
 ) -> tuple[Array, Array]:
     """Combine the counts of all settings into operators' values and their covariance.
 
@@ -62,6 +71,8 @@ def operator_moments(
         terms: The operators' Pauli strings.
         settings: The measurement settings of ``terms``.
         tallies: For every setting, its distinct outcomes and their counts.
+        readout: Errors to take out, if any; what is uncertain about them enters the
+            covariance, in all settings alike.
 
     Returns:
         Values, shape (num_operators,), and covariance, (num_operators, num_operators);
@@ -70,9 +81,16 @@ def operator_moments(
     identity = (terms.flips | terms.signs) == 0
     values = terms.weights @ identity.astype(float)
     covariance = np.zeros((len(values), len(values)))
+    by_rates = np.zeros(1)  # derivatives of the values, (num_operators, 2 N)
     for setting, (outcomes, counts) in zip(settings, tallies, strict=True):
-        means, errors = string_moments(outcomes, counts, setting.supports)
         weights = terms.weights[:, setting.strings] * setting.shares
+        if readout is None:
+            means, errors = string_moments(outcomes, counts, setting.supports)
+        else:
+            means, errors, slopes = readout.moments(outcomes, counts, setting.supports)
+            by_rates = by_rates + weights @ slopes
         values += weights @ means
         covariance += weights @ (weights @ errors).T
+    if readout is not None:
+        covariance += by_rates @ readout.covariance @ by_rates.T
     return values, covariance

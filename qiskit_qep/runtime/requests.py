@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qiskit.primitives import BitArray
 
     from .groups import Setting
+    from .readout import Readout
 
     Array = NDArray[np.float64]
 
@@ -90,12 +92,16 @@ def build_pub(
     return circuit, values
 
 
-def read_counts(operators: Sequence[Any], bits: BitArray) -> Phase:
+def read_counts(
+    operators: Sequence[Any], bits: BitArray, readout: Readout | None = None
+) -> Phase:
     """Turn the bitstrings of a PUB of ``build_pub`` into expectation values.
 
     Args:
         operators: Of a Pauli model.
         bits: Shape (batch, num_settings), one classical bit per qubit.
+        readout: Errors of readout to take out; the phase keeps what was there before
+            as its ``raw``.
 
     Returns:
         The phase, with the covariance of operators that share shots.
@@ -114,13 +120,16 @@ def read_counts(operators: Sequence[Any], bits: BitArray) -> Phase:
             f"bits should hold shots of {terms.num_qubits} bits, got {bits.num_shots} "
             f"shots of {bits.num_bits}"
         )
-    outcomes = integers(bits)
-    moments = [
-        operator_moments(terms, settings, [_tally(shots) for shots in row])
-        for row in outcomes
-    ]
-    values, covariance = map(np.array, zip(*moments, strict=True))
-    return Phase(values, covariance=covariance, shots=bits.num_shots * len(settings))
+    tallies = [[_tally(shots) for shots in row] for row in integers(bits)]
+
+    def phase(errors: Readout | None) -> Phase:
+        moments = [operator_moments(terms, settings, row, errors) for row in tallies]
+        values, covariance = map(np.array, zip(*moments, strict=True))
+        shots = bits.num_shots * len(settings)
+        return Phase(values, covariance=covariance, shots=shots)
+
+    raw = phase(None)
+    return raw if readout is None else replace(phase(readout), raw=raw)
 
 
 def integers(bits: BitArray) -> NDArray[np.uint64]:
