@@ -32,6 +32,7 @@ from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
+from .preparations.variational import Variational as Variational
 from .runtime.requests import build_pub as build_pub
 from .runtime.requests import measurement_circuit as measurement_circuit
 from .runtime.requests import read_counts as read_counts
