@@ -32,6 +32,7 @@ from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
+from .preparations.variational import Variational as Variational
 from .runtime.devices import best_qubits as best_qubits
 from .runtime.devices import cut_backend as cut_backend
 from .runtime.readout import Readout as Readout

@@ -34,6 +34,8 @@ class Gradient:
         prediction: Shape (batch, num_readout).
         prediction_stds: Standard errors of prediction, same shape.
         gap: Smallest gap of the free phases; nan where the equilibrium reports none.
+        raw: The same, nudged alike, from shots as they were, where errors of readout
+            were taken out.
     """
 
     loss: float
@@ -46,6 +48,7 @@ class Gradient:
     prediction: Array
     prediction_stds: Array
     gap: float = np.nan
+    raw: Gradient | None = None
 
     @property
     def norm(self) -> float:

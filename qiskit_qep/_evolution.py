@@ -126,3 +126,36 @@ def differentiate(flips, signs, angles, kets, bras, out, first, last):
                 turn_phases(ket, signs[g:end], angles[b, g:end], -1.0, table)
                 turn_phases(bra, signs[g:end], angles[b, g:end], -1.0, table)
             end = g
+
+
+@jit
+def turn_phase(v, sign, angle):
+    """Apply one rotation that flips no bit."""
+    c, s = np.cos(0.5 * angle), np.sin(0.5 * angle)
+    for i in range(U(v.size)):
+        v[i] *= c - 1j * s * parity_sign(i & sign)
+
+
+@jit
+def curve(flips, signs, angles, ket, bra, tangents, second):
+    r"""Write all d|psi>/dphi_i, and Im <bra|P_j ... P_i|psi>, the Hessian's other half.
+
+    .. math:: \partial_i\partial_j E = 2\,\mathrm{Re}\langle\partial_i\psi|H
+              |\partial_j\psi\rangle + 2\,\mathrm{Re}\langle\psi|H
+              |\partial_i\partial_j\psi\rangle
+
+    ``ket`` and ``bra`` are |0...0> and U^dagger H |psi>; they end as |psi> and H |psi>.
+    """
+    for g in range(flips.size):
+        flip, sign, angle = flips[g], signs[g], angles[g]
+        for k in range(-2, g):
+            v = ket if k == -2 else bra if k == -1 else tangents[k]
+            if flip == U(0):
+                turn_phase(v, sign, angle)
+            else:
+                turn(v, flip, sign, angle)
+        phase, new = y_phase(flip, sign), tangents[g]
+        for j in range(U(ket.size)):
+            new[j ^ flip] = -0.5j * phase * parity_sign(j & sign) * ket[j]
+        for k in range(g + 1):
+            second[k, g] = second[g, k] = overlap(bra, tangents[k], flip, sign)

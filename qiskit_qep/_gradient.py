@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,6 +165,7 @@ def measure(
         return np.vstack([model.coefficients(theta, x, b * slope) for b in beta])
 
     rng = [streams(seed, step, n, len(x)) for n in range(len(beta) + 1)]
+    raw = None
     if len(beta) == 0:
         free = equilibrium(model.operators, rows, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
@@ -174,10 +176,15 @@ def measure(
             model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng
         )
         change, covariance = _combine(nudge, weights, free, nudged)
+        if free.raw is not None and nudged.raw is not None:
+            noisy = _combine(nudge, weights, free.raw, nudged.raw)
+            raw = assemble(
+                model, theta, x, targets, loss, free.raw, slope, *noisy, free_weight
+            )
     made = assemble(
         model, theta, x, targets, loss, free, slope, change, covariance, free_weight
     )
-    return made, _near_gap(model, nudge, slope, free)
+    return replace(made, raw=raw), _near_gap(model, nudge, slope, free)
 
 
 def _per_sample(

@@ -73,10 +73,8 @@ class State:
             "leaves": len(leaves),
             "versions": versions(),
         }
-        arrays: dict[str, Any] = {"theta": self.theta}
-        for field in fields(Gradient):
-            value = getattr(self.gradient, field.name)
-            arrays[f"gradient.{field.name}"] = np.asarray(value)
+        arrays: dict[str, Any] = _arrays(self.gradient, "gradient")
+        arrays["theta"] = self.theta
         arrays |= {f"memory.{k}": leaf for k, leaf in enumerate(leaves)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         buffer = io.BytesIO()
@@ -127,17 +125,34 @@ def _restore(header: dict[str, Any], arrays: dict[str, Any]) -> State:
             f"has schema {header['schema']}, this version reads {SCHEMA}; it was "
             f"written by {header['versions']}"
         )
-    measured: dict[str, Any] = {}
-    for field in fields(Gradient):
-        value = arrays[f"gradient.{field.name}"]
-        measured[field.name] = value if value.ndim else float(value)
     return State(
         step=int(header["step"]),
         theta=arrays["theta"],
-        gradient=Gradient(**measured),
+        gradient=_gradient(arrays, "gradient"),
         memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
         seed=int(header["seed"]),
         model=str(header["model"]),
+    )
+
+
+def _arrays(gradient: Gradient, name: str) -> dict[str, np.ndarray]:
+    """Return the numbers of a gradient by name, those of its raw one below raw."""
+    numbers = [f.name for f in fields(Gradient) if f.name != "raw"]
+    found = {f"{name}.{n}": np.asarray(getattr(gradient, n)) for n in numbers}
+    raw = gradient.raw
+    return found if raw is None else found | _arrays(raw, f"{name}.raw")
+
+
+def _gradient(arrays: dict[str, np.ndarray], name: str) -> Gradient:
+    """Undo ``_arrays``."""
+    numbers = [f.name for f in fields(Gradient) if f.name != "raw"]
+    found = {n: arrays[f"{name}.{n}"] for n in numbers}
+    measured: dict[str, Any] = {
+        n: value if value.ndim else float(value) for n, value in found.items()
+    }
+    raw = f"{name}.raw"
+    return Gradient(
+        **measured, raw=_gradient(arrays, raw) if f"{raw}.loss" in arrays else None
     )
 
 

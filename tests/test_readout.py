@@ -226,8 +226,26 @@ def test_a_gradient_by_mitigated_shots_is_that_of_the_circuit():
         for name, g in made.items()
     }
     assert far["readout"].max() < 5 < far["none"].max()
+    assert made["none"].raw is None
+    raw = made["readout"].raw
+    assert np.abs(raw.prediction - known.prediction) > 5 * raw.prediction_stds
+    assert raw.norm < made["readout"].norm  # misread bits blur every difference
     stds = np.hypot(made["readout"].stds, made["readout"].slope_stds)
     assert np.all(np.abs(made["readout"].values - known.values) < 5 * stds)
+
+
+def test_a_state_keeps_what_was_there_before_mitigation(tmp_path):
+    backend = misreading()
+    shots = qep.Prepared(
+        RAMP, SamplerV2.from_backend(backend), shots=100, mitigation="readout"
+    )
+    states = qep.steps(MODEL, [[1.0]], [[-1.0]], equilibrium=shots, seed=1)
+    state = next(states)
+    state.save(tmp_path / "state.npz")
+    raw = qep.State.load(tmp_path / "state.npz").gradient.raw
+    assert raw.loss == state.gradient.raw.loss != state.loss
+    assert np.array_equal(raw.prediction, state.gradient.raw.prediction)
+    assert raw.raw is None
 
 
 def test_calibrations_change_nothing_on_a_perfect_sampler():

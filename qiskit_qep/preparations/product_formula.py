@@ -110,12 +110,12 @@ def _rounds(group: NDArray[np.int64], supports: Masks) -> NDArray[np.int64]:
     """Sort a group into rounds of strings on disjoint qubits, first fit."""
     busy: list[int] = []
     round_of = np.empty(len(group), int)
-    # Misra and Gries need degree + 1 rounds; first fit by bond length comes close on
-    # complete graphs and is perfect on chains.
-    spans = [max(bits_of(int(m))) - min(bits_of(int(m))) for m in supports[group]]
+    qubits = [list(bits_of(int(m))) for m in supports[group]]
+    # Short bonds first is perfect on chains; single qubits fill what is left.
+    spans = [q[-1] - q[0] if len(q) > 1 else 64 for q in qubits]
     for k in np.argsort(spans, kind="stable"):
         support = int(supports[group[k]])
-        free = (r for r, qubits in enumerate(busy) if qubits & support == 0)
+        free = (r for r, taken in enumerate(busy) if taken & support == 0)
         r = next(free, len(busy))
         if r == len(busy):
             busy.append(0)

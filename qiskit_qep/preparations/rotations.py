@@ -87,6 +87,29 @@ class Rotations:
         )
         return args[-1]
 
+    def tangents(
+        self, angles: Array, hamiltonian: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], Array]:
+        r"""Return |phi>, all d|phi>/dphi_g, and 2 Re <phi|H|d_i d_j phi>, for one row.
+
+        Args:
+            angles: Shape (G,).
+            hamiltonian: H, as one row of Hamiltonians.
+
+        Returns:
+            Shapes (2^N,), (G, 2^N) and (G, G).
+        """
+        from .. import _evolution
+
+        states = self.states(angles[None])
+        images = hamiltonian.apply(states)
+        self.derivatives(angles[None], states, images)  # back to where they came from
+        tangents = np.empty((len(self), states.shape[1]), np.complex128)
+        second = np.empty((len(self), len(self)))
+        masks = (self.flips, self.signs, np.ascontiguousarray(angles))
+        _evolution.curve(*masks, states[0], images[0], tangents, second)
+        return states[0], tangents, second
+
 
 def rotate(circuit: QuantumCircuit, flip: int, sign: int, angle: Parameter) -> None:
     """Append exp(-i angle P / 2) of one string, in Qiskit's standard gates."""

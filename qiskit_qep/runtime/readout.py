@@ -31,6 +31,11 @@ class Readout:
     with a = P(1|0), b = P(0|1): f is 1 or -1 on average over the errors. Exact for
     errors that are independent from qubit to qubit.
 
+    All rows of a job share the rates, which T shots leave uncertain by sqrt(a / T).
+    That is in the covariance of every row, but not in one between rows: too much of it
+    for nudged phases, where it nearly cancels, and too little for the mean of B rows,
+    where it does not fall with B.
+
     Attributes:
         rates: a of all qubits, then b, shape (2 N,).
         covariance: Of the rates, shape (2 N, 2 N).
