@@ -55,7 +55,7 @@ def refuse_fixed_seed(sampler: Any) -> None:
         found = inner
         for name in place:
             found = getattr(found, name, None)
-        if found is not None and not isinstance(found, np.random.Generator):
+        if isinstance(found, int | np.integer):  # not None, a Generator, or "Unset"
             if isinstance(inner, StatevectorSampler):
                 how = "StatevectorSampler(seed=np.random.default_rng(seed))"
             else:
