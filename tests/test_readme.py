@@ -15,7 +15,8 @@ def test_python_blocks_run(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "±" in printed
     assert names["gradient"].norm > 0.1
-    assert len(BLOCKS) == 4
+    assert names["measured"].raw.norm > 0.1
+    assert len(BLOCKS) == 5
 
 
 def test_first_example_learns(capsys):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qiskit.primitives import BackendSamplerV2
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import qiskit_qep as qep
@@ -54,6 +55,19 @@ def test_an_answer_can_be_fetched_by_the_name_of_its_job(service):
     phase = qep.read_counts(MODEL.operators, bits)
     exact = qep.Prepared(RAMP)(MODEL.operators, ROWS).values
     assert np.all(np.abs(phase.values - exact) < 5 * phase.stds)
+
+
+def test_a_real_backend_can_be_rehearsed_on_a_few_qubits(service):
+    runtime, client = service
+    backend = runtime.backend(NAME, use_fractional_gates=True)
+    cut = qep.cut_backend(backend, qep.best_qubits(backend, 3, shape="chain"))
+    device = qep.Transpiled(BackendSamplerV2(backend=cut), cut, seed=1)
+    shots = qep.Prepared(RAMP, device, shots=4000, mitigation="readout")
+    phase = shots(MODEL.operators, ROWS)
+    exact = qep.Prepared(RAMP)(MODEL.operators, ROWS).values
+    assert np.abs(phase.values - exact).max() < 0.15  # noise of gates is left
+    assert "rzz" in device.template(shots.circuit(MODEL.operators)).circuit.count_ops()
+    assert client.jobs == {}
 
 
 def test_nothing_is_submitted_that_cannot_run(service):
