@@ -128,7 +128,9 @@ def test_bits_of_the_probe_come_from_every_sampler(name, fractional, rng):
         expected = probabilities(probe(), values[row])
         counts = bits[row].get_int_counts()
         seen = np.array([counts.get(k, 0) for k in range(16)]) / bits.num_shots
-        assert np.all(np.abs(seen - expected) < 5 * (np.sqrt(expected / 2000) + 1 / 2000))
+        assert np.all(
+            np.abs(seen - expected) < 5 * (np.sqrt(expected / 2000) + 1 / 2000)
+        )
         assert np.abs(seen - expected[::-1]).max() > 0.05
 
 

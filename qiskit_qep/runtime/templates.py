@@ -108,7 +108,7 @@ def make_template(
         # After routing and translation, so that whatever became an rzz is folded.
         narrow, angles, added = fold(isa)
         parameters += added
-        isa = transpile(narrow, range(backend.num_qubits))
+        isa = transpile(narrow, range(isa.num_qubits))
     return Template(
         source=circuit.copy(),
         circuit=isa,
