@@ -9,6 +9,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import RXGate, RZZGate
 from qiskit.primitives import BackendSamplerV2, BaseSamplerV2, StatevectorSampler
+from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_aer import AerSimulator
@@ -123,9 +124,14 @@ def test_bits_of_the_probe_come_from_every_sampler(name, fractional, rng):
     sampler = SAMPLERS[name](_ideal(backend))
     device = qep.Transpiled(sampler, backend, seed=2, qubits=(3, 1, 4, 0))
     values = rng.uniform(-4, 4, (2, 12))
-    bits = device.run([(probe(), values)], shots=2000).result()[0].data.meas
+    circuit = probe()
+    bits, again = (
+        device.run([(circuit, values)], shots=2000).result()[0].data.meas
+        for _ in range(2)
+    )
+    assert not np.array_equal(bits.array, again.array)
     for row in range(2):
-        expected = probabilities(probe(), values[row])
+        expected = probabilities(circuit, values[row])
         counts = bits[row].get_int_counts()
         seen = np.array([counts.get(k, 0) for k in range(16)]) / bits.num_shots
         assert np.all(
@@ -219,6 +225,23 @@ def test_a_fixed_seed_of_shots_is_seen_through_the_wrapper():
         qep.predict(model, np.ones(5), [], equilibrium=repeats)
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        BackendSamplerV2(backend=AerSimulator(seed_simulator=3)),
+        BackendSamplerV2(backend=AerSimulator(), options={"seed_simulator": 3}),
+        SamplerV2.from_backend(AerSimulator(seed_simulator=3)),
+        executor_sampler.SamplerV2(
+            mode=AerSimulator(), options={"simulator": {"seed_simulator": 3}}
+        ),
+    ],
+    ids=["backend", "option", "aer", "executor"],
+)
+def test_a_seed_hidden_in_a_simulator_is_found(sampler):
+    with pytest.raises(ValueError, match="has the fixed seed 3"):
+        qep.Prepared(qep.Ramp(), qep.Transpiled(sampler, line(3)))
+
+
 def test_templates_go_with_their_circuit_and_their_backend():
     backend, circuit = line(5), probe()
     device = qep.Transpiled(SamplerV2(), backend)
@@ -264,6 +287,13 @@ def test_calibrations_sit_on_the_qubits_of_their_circuit():
     assert main == extra
     assert main != (0, 1, 2, 3)
     assert set(result[1].data.meas.get_counts()) == {"1001"}
+
+
+def test_a_simulator_of_any_width_keeps_that_of_the_circuit():
+    backend = BasicSimulator()
+    device = qep.Transpiled(BackendSamplerV2(backend=backend), backend)
+    assert backend.num_qubits is None
+    assert device.template(probe()).circuit.num_qubits == 4
 
 
 def test_a_pub_keeps_its_shots_and_its_shape():

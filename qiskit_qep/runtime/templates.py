@@ -86,7 +86,7 @@ def make_template(
     Raises:
         ValueError: If the backend has too few qubits, or cannot run the circuit.
     """
-    if circuit.num_qubits > backend.num_qubits:
+    if circuit.num_qubits > (backend.num_qubits or circuit.num_qubits):
         raise ValueError(
             f"the circuit has {circuit.num_qubits} qubits, but {backend.name} has only "
             f"{backend.num_qubits}"

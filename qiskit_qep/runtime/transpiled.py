@@ -39,7 +39,8 @@ class Transpiled(BaseSamplerV2):
     jobs, also by other ``Transpiled`` for the same backend. Where the device's rzz is
     fractional, with angles from 0 to pi / 2 only, all others are folded into that range
     exactly. Instructions, qubits and angles are checked before anything is submitted,
-    because the runtime's samplers do not.
+    because the runtime's samplers do not. Simulators with reproducible shots are given
+    as ``lambda seed: qep.Transpiled(SamplerV2(seed=seed), backend)``.
 
     Attributes:
         sampler: Runs what was transpiled: the runtime's ``SamplerV2(mode=backend)``,
@@ -114,14 +115,15 @@ class Transpiled(BaseSamplerV2):
         chosen = self.qubits if qubits is None else tuple(qubits)
         known = _known.setdefault(self.backend, {})
         key = (id(circuit), self.level, self.seed, chosen)
-        if key not in known:
-            finalize(circuit, known.pop, key, None)
-        elif known[key].source.data == circuit.data:
-            return known[key]
-        known[key] = make_template(
-            circuit, self.backend, level=self.level, seed=self.seed, qubits=chosen
-        )
-        return known[key]
+        made = known.get(key)
+        if made is None or made.source.data != circuit.data:  # edited since
+            made = make_template(
+                circuit, self.backend, level=self.level, seed=self.seed, qubits=chosen
+            )
+            if key not in known:
+                finalize(circuit, known.pop, key, None)
+            known[key] = made
+        return made
 
     def _isa(self, pub: SamplerPub, asked: Sequence[SamplerPub]) -> SamplerPub:
         """Return the PUB for the device."""
