@@ -28,7 +28,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_nudge", "_loss", "_optimizers"],
     ["_estimate"],
     ["_gradient", "_contrastive"],
-    ["_plan"],
+    ["_plan", "_fidelity", "_suggest"],
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],
