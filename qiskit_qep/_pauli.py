@@ -28,7 +28,7 @@ Layout = tuple[
 ]
 
 TILE = 32  # as in _kernels, which is not imported before it is needed
-BLOCK_BITS = 12
+BLOCK_BITS = 18
 
 
 @dataclass(frozen=True, eq=False)

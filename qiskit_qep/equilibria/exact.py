@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
 KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
 KEEP_ROWS = 160
+SINGLE_DIM = 1 << 9  # from here Lanczos is quicker in float32 with corrections
 RESPONSE_TOLERANCE = 1e-10  # of the source; a gradient has as many digits
-SAME_SYMMETRY = 0.01  # as in _krylov
+SAME_SYMMETRY = 0.01  # as in _eigenstates
 NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
 
 
@@ -161,7 +162,7 @@ def _diagonalize(
     chosen, overlaps = np.full(len(row), level), np.ones(len(row))
     if starts is not None:
         weights = np.abs(np.einsum("bi,bin->bn", starts.conj(), vectors)) ** 2
-        # As in _krylov.settle: the lowest state of the ground state's own symmetry.
+        # As in _eigenstates: the lowest state of the ground state's own symmetry.
         own = weights > SAME_SYMMETRY if level == 0 else weights
         chosen = np.argmax(own, axis=1)
         overlaps = weights[row, chosen]
@@ -177,7 +178,7 @@ def _lanczos(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
 ) -> tuple[NDArray[Any], Array, Array, Array]:
     """Return states, gaps, residuals and overlaps without a matrix."""
-    from .. import _kernels, _krylov
+    from .. import _eigenstates, _kernels
 
     follow, copies = starts is not None, 1 if h.is_real else 2
     generic = to_real(_generic(h.dim, level + 2), h.is_real)
@@ -185,11 +186,18 @@ def _lanczos(
     batch, dim = len(h.rows), generic.shape[1]
     states = np.empty((batch, dim))
     results = (states, *np.empty((4, batch)))
-    keep = KEEP_ROWS if 8 * KEEP_ROWS * dim <= KEEP_BYTES else 3
-    args = (h.layout, h.rows, begins, generic, copies, level, follow, tolerance, keep)
-    _kernels.over_rows(
-        lambda a, b: _krylov.settle(*args, results, a, b), batch, 64 * dim
+    args = (h.layout, h.rows, begins, generic, copies, level, follow, tolerance)
+    keep, keep_single = (
+        KEEP_ROWS if size * KEEP_ROWS * dim <= KEEP_BYTES else 4 for size in (8, 4)
     )
+
+    def work(first: int, last: int) -> None:
+        basis = _kernels.aligned(keep, dim, np.float64)
+        mixed = dim if dim >= SINGLE_DIM else 0
+        single = _kernels.aligned(keep_single, mixed, np.float32)
+        _eigenstates.settle(*args, basis, single, results, first, last)
+
+    _kernels.over_rows(work, batch, 64 * dim)
     return from_real(states, h.dim, h.is_real), results[2], results[3], results[4]
 
 
@@ -197,13 +205,13 @@ def _solve(
     h: Hamiltonians, states: NDArray[Any], sources: NDArray[Any]
 ) -> NDArray[Any]:
     """Solve (H - E) x = -(1 - P) source for every row."""
-    from .. import _kernels, _krylov
+    from .. import _eigenstates, _kernels
 
     given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
     out, residuals = np.empty_like(given), np.empty(len(given))
     args = (h.layout, h.rows, right, given, 1 if h.is_real else 2, RESPONSE_TOLERANCE)
     _kernels.over_rows(
-        lambda a, b: _krylov.respond(*args, out, residuals, a, b),
+        lambda a, b: _eigenstates.respond(*args, out, residuals, a, b),
         len(given),
         64 * given.shape[1],
     )
