@@ -35,6 +35,7 @@ how: dict[str, Any] = {
 jit = numba.njit(cache=True, **how)
 inline = numba.njit(inline="always", **how)  # a tile stays in registers only so
 U = np.uint64  # unsigned indices: a signed one needs a wrap-around check, so no SIMD
+CACHED = 2048  # numbers that a transform finishes before the next: 16 kB of float64
 TILE_BYTES = 256  # what _simd holds in registers
 BLOCK_BITS = 18  # 2 MB of float64: smaller blocks pay for a second pass up to N = 18
 
@@ -68,34 +69,45 @@ def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
 
 
 @jit
-def walsh_hadamard(a):
-    """Replace a[z] by sum_i (-1)^popcount(i & z) a[i], in place."""
-    half = U(1)
-    if a.size >= 8:
-        half = U(8)
-        for g in range(U(0), U(a.size), half):  # the three lowest bits in registers
-            a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
-            a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
-            a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
-            a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
-            a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
-            a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
-            a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)] = (
-                a0 + a4,
-                a1 + a5,
-                a2 + a6,
-                a3 + a7,
-            )
-            a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)] = (
-                a0 - a4,
-                a1 - a5,
-                a2 - a6,
-                a3 - a7,
-            )
+def walsh_hadamard(a, mask):
+    """Replace a[z] by sum_i (-1)^popcount(i & z) a[i] over the bits of mask, in place.
+
+    First within blocks of the first-level cache, then across them.
+    """
+    block = min(U(a.size), U(CACHED))
+    for g in range(U(0), U(a.size), block):
+        part, half = a[g : g + block], U(1)
+        if block >= U(8) and mask & U(7) == U(7):
+            lowest_three(part)
+            half = U(8)
+        butterflies(part, half, mask)
+    butterflies(a, block, mask)
+
+
+@jit
+def butterflies(a, half, mask):
+    """Transform by the bits of mask from ``half`` on."""
     while half < U(a.size):
-        for g in range(U(0), U(a.size), half + half):
-            butterfly(a[g : g + half], a[g + half : g + half + half])
+        if mask & half:
+            for g in range(U(0), U(a.size), half + half):
+                butterfly(a[g : g + half], a[g + half : g + half + half])
         half += half
+
+
+@jit
+def lowest_three(a):
+    """Transform by the three lowest bits, in registers."""
+    for g in range(U(0), U(a.size), U(8)):
+        a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
+        a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
+        a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
+        a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
+        a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
+        a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
+        a[g], a[g + U(4)] = a0 + a4, a0 - a4
+        a[g + U(1)], a[g + U(5)] = a1 + a5, a1 - a5
+        a[g + U(2)], a[g + U(6)] = a2 + a6, a2 - a6
+        a[g + U(3)], a[g + U(7)] = a3 + a7, a3 - a7
 
 
 @jit
@@ -128,7 +140,7 @@ def fill(layout, row, h):
             table[:] = 0.0
             for s in range(starts[m], starts[m + 1]):
                 table[signs[s]] = row[s]
-            walsh_hadamard(table)
+            walsh_hadamard(table, U(table.size - 1))
         else:
             numbers[m] = row[starts[m]]
 
@@ -199,16 +211,3 @@ def apply_rows(layout, rows, vectors, out, first, last):
     for b in range(first, last):
         fill(layout, rows[b], h)
         apply(h, vectors[b], out[b])
-
-
-@jit
-def rotate(v, mask):
-    """Apply a Hadamard gate to every qubit of the bit mask, in place."""
-    half = U(1)
-    while half < U(v.size):
-        if mask & half != U(0):
-            for g in range(U(0), U(v.size), half + half):
-                butterfly(v[g : g + half], v[g + half : g + half + half])
-            for i in range(v.size):
-                v[i] *= 0.7071067811865476
-        half += half

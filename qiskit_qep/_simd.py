@@ -170,3 +170,13 @@ def inner(_, one, other):
         return builder.call(reduce, [number(0.0), parts[0]], fastmath=FAST)
 
     return one.dtype(one, one), generate
+
+
+@intrinsic
+def popcount(_, word):
+    """Return the number of ones of an unsigned integer."""
+
+    def generate(context, builder, _, args):
+        return builder.ctpop(args[0])
+
+    return word(word), generate

@@ -17,7 +17,14 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_simd"],
-    ["_kernels", "_expectations", "_tridiagonal", "_krylov", "_eigenstates"],
+    [
+        "_kernels",
+        "_expectations",
+        "_tridiagonal",
+        "_krylov",
+        "_eigenstates",
+        "_sampling",
+    ],
     ["_pauli"],
     ["_parametrization"],
     ["_model"],

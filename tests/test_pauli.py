@@ -254,25 +254,25 @@ def test_real_and_complex_arithmetic_agree(system):
 def test_a_walsh_hadamard_transform_is_its_own_inverse(num_qubits, seed):
     a = np.random.default_rng(seed).standard_normal(2**num_qubits)
     b = a.copy()
-    _kernels.walsh_hadamard(b)
+    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
     index = np.arange(len(a))
     signs = 1.0 - 2.0 * (np.bitwise_count(index[:, None] & index) & 1)
     np.testing.assert_allclose(b, signs @ a, atol=1e-11)
-    _kernels.walsh_hadamard(b)
+    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
     np.testing.assert_allclose(b, len(a) * a, atol=1e-10)
 
 
 @pytest.mark.parametrize("mask", [0b0001, 0b1000, 0b0110, 0b1111])
-def test_rotate_is_a_hadamard_gate_on_every_qubit_of_the_mask(mask):
-    v = draw_vectors(np.random.default_rng(mask), 1, 4)[0]
+def test_a_transform_is_a_hadamard_gate_on_every_qubit_of_the_mask(mask):
+    v = draw_vectors(np.random.default_rng(mask), 1, 4, float)[0]
     hadamard = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
     gate = np.eye(1)
     for q in range(4):  # qubit 0 rightmost
         gate = np.kron(hadamard if mask >> q & 1 else np.eye(2), gate)
     rotated = v.copy()
-    _kernels.rotate(rotated, np.uint64(mask))
+    _kernels.walsh_hadamard(rotated, np.uint64(mask))
     assert np.abs(rotated - v).max() > 0.01
-    close(rotated, gate @ v)
+    close(rotated, np.sqrt(2.0) ** mask.bit_count() * (gate @ v))
 
 
 # --- Rows and threads ---------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     from .._pauli import PauliTerms
 
@@ -23,12 +24,14 @@ class Setting:
         signs: Bit mask of the qubits measured in Y or Z.
         strings: Numbers of the strings that this setting measures.
         supports: Bit mask of each of these strings: its value is the parity there.
+        weights: Their share in every operator, (num_operators, number of strings).
     """
 
     flips: int
     signs: int
     strings: NDArray[np.int64]
     supports: NDArray[np.uint64]
+    weights: csr_array
 
     def basis(self, num_qubits: int) -> str:
         """Return the basis as a label, qubit 0 rightmost."""
@@ -76,6 +79,12 @@ def _first_fit(terms: PauliTerms) -> tuple[Setting, ...]:
         else:
             groups.append(([int(s)], flip, sign, support))
     return tuple(
-        Setting(flips, signs, np.array(strings), supports[strings])
+        Setting(
+            flips,
+            signs,
+            np.array(strings),
+            supports[strings],
+            terms.weights[:, strings],
+        )
         for strings, flips, signs, _ in groups
     )
