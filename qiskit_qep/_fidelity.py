@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._gradient import gradient, new_seed
+from ._gradient import gradient
 from ._loss import Loss, squared_error
 from ._model import pauli_terms
 from ._nudge import Nudge
+from ._streams import new_seed
 from .equilibria.exact import Exact
 from .preparations.ramp import Ramp
 

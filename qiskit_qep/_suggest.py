@@ -9,10 +9,11 @@ import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
 from ._fidelity import EXACT_QUBITS
-from ._gradient import gradient, new_seed, predict
+from ._gradient import gradient, predict
 from ._loss import Loss, squared_error
 from ._model import pauli_terms
 from ._nudge import Nudge
+from ._streams import new_seed
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
 from .equilibria.sampled import Sampled

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+FEW_REPEATS = 12  # shots per outcome up to which bits are quicker than products
+
+
 def string_moments(
     outcomes: NDArray[np.uint64],
     counts: NDArray[np.int64],
@@ -41,10 +44,19 @@ def string_moments(
         Means, shape (k,), and their covariance, shape (k, k).
     """
     shots = int(counts.sum())
-    parity = np.bitwise_count(outcomes[:, None] & supports) & 1
-    signs = 1.0 - 2.0 * parity
-    means = counts @ signs / shots
-    spread = (signs.T * counts) @ signs / shots - np.outer(means, means)
+    if shots > FEW_REPEATS * len(outcomes):
+        parity = np.bitwise_count(outcomes[:, None] & supports) & 1
+        signs = 1.0 - 2.0 * parity
+        means = counts @ signs / shots
+        products = (signs.T * counts) @ signs / shots
+    else:
+        from .. import _sampling
+
+        differ = _sampling.disagreements(np.repeat(outcomes, counts), supports)
+        means = 1.0 - 2.0 * np.diagonal(differ) / shots
+        products = 1.0 - 2.0 * differ / shots
+        np.fill_diagonal(products, 1.0)
+    spread = products - np.outer(means, means)
     covariance = (
         spread / max(shots - 1, 1) + np.eye(len(supports)) * (2 / (shots + 1)) ** 2
     )
@@ -72,7 +84,7 @@ def operator_moments(
     covariance = np.zeros((len(values), len(values)))
     for setting, (outcomes, counts) in zip(settings, tallies, strict=True):
         means, errors = string_moments(outcomes, counts, setting.supports)
-        weights = terms.weights[:, setting.strings] * setting.shares
+        weights = setting.weights
         values += weights @ means
         covariance += weights @ (weights @ errors).T
     return values, covariance
