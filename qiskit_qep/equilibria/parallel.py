@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ import numpy as np
 from .._equilibrium import Equilibrium, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor, Future
 
     from numpy.typing import NDArray
 
@@ -23,6 +24,14 @@ class Parallel:
 
     Row i depends on row i alone, shot noise included, so the result equals the serial
     one bit for bit, however the rows are spread.
+
+    Rows are the unit of work: give every worker process one thread (the environment
+    variables NUMBA_NUM_THREADS and OPENBLAS_NUM_THREADS, set before it starts), or the
+    workers of one machine compete for its cores. A task carries its rows' coefficients,
+    the states they start from, and the operators as labels, which a worker reads once.
+
+    Dask runs the tasks of a worker that dies again. A process pool and MPI cannot; the
+    error then says how to go on.
 
     Attributes:
         equilibrium: What settles.
@@ -60,10 +69,6 @@ class Parallel:
         """Whether a nudged phase waits for its free one."""
         return bool(getattr(self.equilibrium, "follow", False))
 
-    def _slices(self, batch: int) -> list[slice]:
-        size = self.rows or max(1, -(-batch // (os.cpu_count() or 1)))
-        return [slice(a, min(a + size, batch)) for a in range(0, batch, size)]
-
     def __call__(
         self,
         operators: Sequence[Any],
@@ -72,19 +77,18 @@ class Parallel:
         start: Phase | None = None,
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
-        """Settle every row somewhere; see ``Equilibrium``."""
-        tasks = [
-            self.executor.submit(
-                _settle,
-                self.equilibrium,
-                operators,
-                coefficients[rows],
-                None if start is None else start[rows],
-                None if rng is None else rng[rows],
-            )
-            for rows in self._slices(len(coefficients))
-        ]
-        return Phase.join([task.result() for task in tasks])
+        """Settle every row somewhere; see ``Equilibrium``.
+
+        Raises:
+            RuntimeError: If the executor lost a worker for good.
+        """
+
+        def task(rows: slice) -> tuple[Any, ...]:
+            begin = None if start is None else start[rows]
+            draws = None if rng is None else rng[rows]
+            return self.equilibrium, operators, coefficients[rows], begin, draws
+
+        return Phase.join(self._spread(_settle, task, len(coefficients)))
 
     def response(
         self,
@@ -99,17 +103,37 @@ class Parallel:
                 f"Nudge.infinitesimal needs an equilibrium with a response, got "
                 f"{self.equilibrium!r}; use Nudge.centered with it"
             )
-        tasks = [
-            self.executor.submit(
-                self.equilibrium.response,
-                phase[rows],
-                operators,
-                coefficients[rows],
-                direction[rows],
-            )
-            for rows in self._slices(len(coefficients))
-        ]
-        return np.concatenate([task.result() for task in tasks])
+
+        def task(rows: slice) -> tuple[Any, ...]:
+            return phase[rows], operators, coefficients[rows], direction[rows]
+
+        respond = self.equilibrium.response
+        return np.concatenate(self._spread(respond, task, len(coefficients)))
+
+    def _spread(
+        self,
+        call: Callable[..., Any],
+        task: Callable[[slice], tuple[Any, ...]],
+        batch: int,
+    ) -> list[Any]:
+        """Return ``call(*task(rows))`` of all slices of rows, in their order."""
+        size = self.rows or max(1, -(-batch // (os.cpu_count() or 1)))
+        running: list[Future[Any]] = []
+        try:
+            for a in range(0, batch, size):
+                rows = slice(a, min(a + size, batch))
+                running.append(self.executor.submit(call, *task(rows)))
+            return [future.result() for future in running]
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                f"{type(self.executor).__name__} lost a worker, as happens when memory "
+                "runs out, and cannot replace it; go on from your last State with a "
+                "new executor of fewer workers, or use Dask, which settles the lost "
+                "rows again"
+            ) from error
+        finally:
+            for future in running:  # after an error nobody waits for the rest
+                future.cancel()
 
 
 def _settle(
