@@ -48,11 +48,8 @@ def _received(labels: tuple[tuple[tuple[str, complex], ...], ...]) -> Operators:
 
 def pauli_terms(operators: Sequence[Any]) -> PauliTerms:
     """Return the Pauli strings of operators, from a model or any sequence."""
-    return (
-        operators.terms
-        if isinstance(operators, Operators)
-        else PauliTerms.of(operators)
-    )
+    known = isinstance(operators, Operators)
+    return operators.terms if known else PauliTerms.of(operators)
 
 
 @dataclass(frozen=True, eq=False)

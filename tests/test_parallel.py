@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mortal import Mortal
 
 import qiskit_qep as qep
+from mortal import Mortal
 
 MODEL = qep.models.transverse_field_ising(6, inputs=[0, 1], readout=[5])
 THETA = np.random.default_rng(0).normal(size=MODEL.num_trainable)
