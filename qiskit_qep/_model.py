@@ -48,8 +48,9 @@ def _received(labels: tuple[tuple[tuple[str, complex], ...], ...]) -> Operators:
 
 def pauli_terms(operators: Sequence[Any]) -> PauliTerms:
     """Return the Pauli strings of operators, from a model or any sequence."""
-    known = isinstance(operators, Operators)
-    return operators.terms if known else PauliTerms.of(operators)
+    if isinstance(operators, Operators):
+        return operators.terms
+    return PauliTerms.of(operators)
 
 
 @dataclass(frozen=True, eq=False)
