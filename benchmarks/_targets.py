@@ -44,8 +44,7 @@ def _response(n: int, goal: float, limit: float) -> Case:
     """An exact-response gradient."""
     title = f"exact-response gradient, N = {n}"
     run = partial(gradients.response, n)
-    scope = "quick" if n <= 10 else "full"
-    return Case(f"response-{n}", title, run, goal, limit, scope=scope)
+    return Case(f"response-{n}", title, run, goal, limit)
 
 
 def _batch(n: int, goal: float, limit: float) -> Case:

@@ -98,7 +98,6 @@ def sensor_training(batches: int) -> float:
     from .problems import Sensor
 
     data = Sensor.random(0, 10 * (batches + 1))
-    how = {"equilibrium": qep.Sampled(10), "nudge": qep.Nudge.centered(0.4)}
     run = qep.steps(
         data.model,
         data.x,
@@ -106,8 +105,9 @@ def sensor_training(batches: int) -> float:
         theta=data.theta,
         batch_size=10,
         optimizer=qep.adam(0.01),
+        equilibrium=qep.Sampled(10),
+        nudge=qep.Nudge.centered(0.4),
         seed=0,
-        **how,
     )
     next(run)  # compiles
     begun = time.perf_counter()

@@ -65,7 +65,6 @@ def pennylane_gradient(network: Network) -> Callable[[], Any] | None:
         weights.append(float(coefficient.real))
     energy = qml.dot(weights, words)
 
-    @qml.qnode(qml.device("lightning.qubit", wires=n), diff_method="adjoint")
     def expectation(angles: Any) -> Any:
         for k in range(n):
             qml.Hadamard(k)
@@ -77,8 +76,10 @@ def pennylane_gradient(network: Network) -> Callable[[], Any] | None:
                 qml.RZ(layer[len(network.edges) + n + k], wires=k)
         return qml.expval(energy)
 
+    device = qml.device("lightning.qubit", wires=n)
+    gradient = qml.grad(qml.QNode(expectation, device, diff_method="adjoint"))
     shape = (max(1, n // 2), len(network.theta))
     angles = qml.numpy.array(
         np.random.default_rng(0).normal(scale=0.1, size=shape), requires_grad=True
     )
-    return lambda: qml.grad(expectation)(angles)
+    return lambda: gradient(angles)

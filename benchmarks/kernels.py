@@ -24,9 +24,7 @@ PASS = 24  # bytes per amplitude: the vector and the diagonal are read, one is w
 def correlations(num_spins: int, seed: int) -> Sample:
     """Take every <Z_j Z_k> and <Z_k> of a random state at once."""
     model = qep.models.transverse_field_ising(num_spins)
-    z_only = qep.Model(
-        [op for op in model.trainable if not op.paulis.x.any()],
-    )
+    z_only = qep.Model(tuple(op for op in model.trainable if not op.paulis.x.any()))
     terms = z_only.operators.terms
     state = np.random.default_rng(seed).standard_normal((1, terms.dim))
     state /= np.linalg.norm(state)

@@ -7,7 +7,7 @@ tuned in advance.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +62,12 @@ def best_ncv(num_spins: int) -> int:
     matrix = Network.random(num_spins, 0).matrix()
     energy = float(eigsh(matrix, k=1, which="SA", tol=1e-4)[0][0])
     sizes = [n for n in (8, 12, 20, 30, 45, 60) if n < matrix.shape[0]]
-    return quickest(lambda n: lowest(matrix, energy, n), sizes)
+    return quickest(partial(lowest, matrix, energy), sizes)
 
 
 def quickest(call: Callable[[int], Any], sizes: Sequence[int]) -> int:
     """Return the size for which a call takes least time."""
-    times = {
-        n: min(seconds_of(lambda n=n: call(n), 1) for _ in range(3)) for n in sizes
-    }
+    times = {n: min(seconds_of(partial(call, n), 1) for _ in range(3)) for n in sizes}
     return min(times, key=times.__getitem__)
 
 

@@ -90,5 +90,5 @@ def settle_with(
 ) -> Callable[[], NDArray[np.float64]]:
     """Return the call that gives the centred gradient."""
     args = (network.model, network.theta, network.x, network.y)
-    how = {"equilibrium": equilibrium, "nudge": qep.Nudge.centered(BETA)}
-    return lambda: qep.gradient(*args, **how).values
+    nudge = qep.Nudge.centered(BETA)
+    return lambda: qep.gradient(*args, equilibrium=equilibrium, nudge=nudge).values
