@@ -21,14 +21,15 @@ THETA = np.random.default_rng(0).normal(size=MODEL.num_trainable)
 X, Y = qep.datasets.xor()
 
 
-def gradients(equilibrium, executor, rows, nudge):
+def gradients(equilibrium, executor, rows, nudge, **options):
     how = {"seed": 3, "nudge": nudge}
-    spread = qep.Parallel(equilibrium, executor, rows=rows)
+    spread = qep.Parallel(equilibrium, executor, rows=rows, **options)
     here = qep.gradient(MODEL, THETA, X, Y, equilibrium=equilibrium, **how)
     there = qep.gradient(MODEL, THETA, X, Y, equilibrium=spread, **how)
     return here, there
 
 
+@pytest.mark.parametrize("resettle", [False, True], ids=["sent", "resettled"])
 @pytest.mark.parametrize("rows", [None, 1, 3])
 @pytest.mark.parametrize(
     ("equilibrium", "nudge"),
@@ -39,9 +40,9 @@ def gradients(equilibrium, executor, rows, nudge):
     ],
     ids=["centered", "infinitesimal", "shots"],
 )
-def test_threads_change_nothing(equilibrium, nudge, rows):
+def test_threads_change_nothing(equilibrium, nudge, rows, resettle):
     with ThreadPoolExecutor(2) as pool:
-        here, there = gradients(equilibrium, pool, rows, nudge)
+        here, there = gradients(equilibrium, pool, rows, nudge, resettle=resettle)
     assert here.norm > 0.1
     assert np.array_equal(here.values, there.values)
     assert np.array_equal(here.stds, there.stds)
@@ -148,6 +149,41 @@ def test_a_worker_reads_a_model_once_and_little_is_sent():
     assert pickle.loads(sent) is received  # so that ``terms`` is computed once
     assert tuple(received) == tuple(MODEL.operators)
     assert len(sent) < len(pickle.dumps(tuple(MODEL.operators))) / 5
+
+
+class Counted(ThreadPoolExecutor):
+    """An executor that counts the bytes of what it is given and gives back."""
+
+    sent = 0
+
+    def submit(self, call, *args):
+        self.sent += len(pickle.dumps((call, args)))
+        result = call(*args)
+        self.sent += len(pickle.dumps(result))
+        return super().submit(lambda: result)
+
+
+def test_resettling_sends_no_state_and_settles_a_start_once():
+    calls = []
+
+    def counting(operators, coefficients, **how):
+        calls.append(len(coefficients))
+        return qep.Exact()(operators, coefficients, **how)
+
+    sent = []
+    for resettle in (False, True):
+        with Counted(1) as pool:
+            gradients(qep.Exact(), pool, 8, qep.Nudge.centered(0.02), resettle=resettle)
+        sent.append(pool.sent)
+    states = 5 * len(X) * 8 * 2**6  # one back, two there, two back
+    assert sent[0] - sent[1] > states / 2  # coefficients take some of their place
+    with ThreadPoolExecutor(1) as pool:
+        spread = qep.Parallel(counting, pool, rows=8, resettle=True)
+        free = spread(MODEL.operators, MODEL.coefficients(THETA, X))
+        nudged = np.tile(MODEL.coefficients(THETA, X, 0.1), (2, 1))
+        spread(MODEL.operators, nudged, start=free[[0, 1, 2, 3, 0, 1, 2, 3]])
+    assert free.state[0].shape == free.values.shape
+    assert calls == [4, 4, 8]
 
 
 def test_what_is_refused():
