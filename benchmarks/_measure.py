@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -185,9 +186,12 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """Return the commit of the source tree, with + where files were changed since."""
-    git = ["git", "-C", str(Path(__file__).parent)]
+    git = shutil.which("git")
+    if git is None:
+        return None
+    here = str(Path(__file__).parent)
     described = subprocess.run(
-        [*git, "describe", "--always", "--dirty=+", "--abbrev=10"],
+        [git, "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10"],
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from . import gradients, ground_states, kernels, processes
+from . import gradients, ground_states, kernels, processes, wire
 from ._cases import Case
 
 PER_STATE = ", per state of a batch of 64"
@@ -163,6 +163,17 @@ CURVES = (
     *(_centered(10, b) for b in (4, 16, 64, 256)),
     *(_parameters(edges) for edges in (0, 11, 22, 33)),
     *(_memory(n) for n in (16, 18, 20)),
+    *(
+        Case(
+            f"sent-{n}",
+            f"bytes sent and received per sample of a centred gradient, N = {n}",
+            partial(wire.bytes_per_sample, n),
+            measure="value",
+            unit="B",
+            seeds=1,
+        )
+        for n in (10, 14, 18)
+    ),
     *(
         Case(
             f"roofline-{n}",

@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for."""
     wanted = parse(arguments)
     cases = chosen(wanted)
+    if wanted.list:
+        print("\n".join(f"{case.name:<16} {case.title}" for case in CASES))
+        return
     wanted.out.mkdir(parents=True, exist_ok=True)
     before = machine()
     outcomes = []
@@ -50,8 +53,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path(__file__).parent / "results")
     add("--list", action="store_true", help="print the names of all cases")
     options = parser.parse_args(arguments)
-    if options.list:
-        parser.exit(message="".join(f"{c.name:<16} {c.title}\n" for c in CASES))
     if options.seeds < 1:
         parser.error(f"--seeds should be at least 1, got {options.seeds}")
     if not chosen(options):

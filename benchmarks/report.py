@@ -77,7 +77,7 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "s":
         small = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")]
     elif unit == "B":
-        small = [(1e9, "GB"), (1e6, "MB")]
+        small = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
     elif unit == "B/s":
         small = [(1e9, "GB/s")]
     else:

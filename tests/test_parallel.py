@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import qiskit_qep as qep
+from benchmarks.wire import Counted
 from mortal import Mortal
 
 MODEL = qep.models.transverse_field_ising(6, inputs=[0, 1], readout=[5])
@@ -151,18 +152,6 @@ def test_a_worker_reads_a_model_once_and_little_is_sent():
     assert len(sent) < len(pickle.dumps(tuple(MODEL.operators))) / 5
 
 
-class Counted(ThreadPoolExecutor):
-    """An executor that counts the bytes of what it is given and gives back."""
-
-    sent = 0
-
-    def submit(self, call, *args):
-        self.sent += len(pickle.dumps((call, args)))
-        result = call(*args)
-        self.sent += len(pickle.dumps(result))
-        return super().submit(lambda: result)
-
-
 def test_resettling_sends_no_state_and_settles_a_start_once():
     calls = []
 
@@ -172,9 +161,9 @@ def test_resettling_sends_no_state_and_settles_a_start_once():
 
     sent = []
     for resettle in (False, True):
-        with Counted(1) as pool:
-            gradients(qep.Exact(), pool, 8, qep.Nudge.centered(0.02), resettle=resettle)
-        sent.append(pool.sent)
+        wire = Counted()
+        gradients(qep.Exact(), wire, 8, qep.Nudge.centered(0.02), resettle=resettle)
+        sent.append(wire.sent)
     states = 5 * len(X) * 8 * 2**6  # one back, two there, two back
     assert sent[0] - sent[1] > states / 2  # coefficients take some of their place
     with ThreadPoolExecutor(1) as pool:
