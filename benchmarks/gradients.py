@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_array, vstack
 from scipy.sparse.linalg import eigsh
 
 import qiskit_qep as qep
@@ -110,11 +110,12 @@ class SparseSensor:
     def __init__(self, problem: Sensor, tolerance: float = TOLERANCE) -> None:
         """Prepare the operators as one matrix, and H as a weighted sum of them."""
         self.problem, self.tolerance = problem, tolerance
-        parts = [op.to_matrix(sparse=True).tocsr() for op in problem.model.operators]
+        operators = problem.model.operators
+        parts = [csr_array(op.to_matrix(sparse=True)) for op in operators]
         self.stacked, self.dim = vstack(parts, format="csr"), parts[0].shape[0]
         # One sparsity pattern for every H, whose elements are a product: element i is
         # the sum of what the operators have there, times their coefficients.
-        pattern = csr_matrix(sum(abs(part) for part in parts))
+        pattern = csr_array(sum(abs(part) for part in parts))
         pattern.sort_indices()
         self.pattern = (pattern.indices, pattern.indptr)
         for part in parts:
@@ -129,14 +130,14 @@ class SparseSensor:
         keys = self.dim * place.row.astype(np.int64) + place.col
         element = np.searchsorted(keys, self.dim * row.astype(np.int64) + column)
         shape = (pattern.nnz, len(parts))
-        self.elements = csr_matrix((value, (element, operator)), shape)
+        self.elements = csr_array((value, (element, operator)), shape)
         self.rows = problem.model.coefficients(problem.theta, problem.x)
         self.size = quickest(self.ground, (12, 20, 30, 45, 60))
 
     def ground(self, size: int, row: Array | None = None, start: Any = None) -> Any:
         """Return the ground state of a row of coefficients, by default the first."""
         row = self.rows[0] if row is None else row
-        matrix = csr_matrix((self.elements @ row, *self.pattern))
+        matrix = csr_array((self.elements @ row, *self.pattern))
         start = plus(self.dim) if start is None else start
         tol = self.tolerance / np.abs(row).max()
         return eigsh(matrix, k=1, which="SA", v0=start, tol=tol, ncv=size)[1][:, 0]

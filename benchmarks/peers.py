@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import cg, eigsh
 
 from ._measure import Entrant, seconds_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array
 
     Array = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def plus(dim: int) -> Array:
 
 
 def lowest(
-    matrix: csr_matrix,
+    matrix: csr_array,
     energy: float,
     ncv: int,
     start: Any = None,
@@ -71,7 +72,7 @@ def quickest(call: Callable[[int], Any], sizes: Sequence[int]) -> int:
     return min(times, key=times.__getitem__)
 
 
-def residual_of(matrix: csr_matrix) -> Callable[[Array], float]:
+def residual_of(matrix: csr_array) -> Callable[[Array], float]:
     """Return the function from a state to |H v - E v|."""
 
     def residual(state: Array) -> float:
@@ -104,7 +105,7 @@ def ground_states(network: Network) -> dict[str, Entrant | None]:
     }
 
 
-def _numpy_ground(_: Network, matrix: csr_matrix, *__: Any) -> Callable[[], Any]:
+def _numpy_ground(_: Network, matrix: csr_array, *__: Any) -> Callable[[], Any]:
     dense = matrix.toarray()
     return lambda: np.linalg.eigh(dense)[1][:, 0]
 
@@ -126,7 +127,7 @@ def _qiskit_ground(network: Network, *_: Any) -> Callable[[], Any] | None:
 
 
 def _quspin_ground(
-    network: Network, matrix: csr_matrix, *_: Any
+    network: Network, matrix: csr_array, *_: Any
 ) -> Callable[[], Any] | None:
     """Prepare the smallest Krylov space that reaches the residual."""
     if find_spec("quspin") is None:
@@ -162,18 +163,19 @@ def _quspin_ground(
 
 
 def _quimb_ground(
-    _: Network, matrix: csr_matrix, energy: float, size: int
+    _: Network, matrix: csr_array, energy: float, size: int
 ) -> Callable[[], Any] | None:
     if find_spec("quimb") is None:
         return None
     import quimb
 
     how = {"v0": plus(matrix.shape[0]), "tol": TOLERANCE / abs(energy), "ncv": size}
-    return lambda: quimb.groundstate(matrix, **how)
+    own = csr_matrix(matrix)  # it knows this type alone, whose products it replaces
+    return lambda: quimb.groundstate(own, **how)
 
 
 def _netket_ground(
-    network: Network, matrix: csr_matrix, energy: float, size: int
+    network: Network, matrix: csr_array, energy: float, size: int
 ) -> Callable[[], Any] | None:
     """Prepare its operator; it builds its matrix at every call."""
     if find_spec("netket") is None:

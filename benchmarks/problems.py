@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array
 
 import qiskit_qep as qep
 
@@ -89,15 +89,17 @@ class Network:
         index = np.arange(1 << self.num_spins)
         return np.array([1.0 - 2.0 * (index >> k & 1) for k in range(self.num_spins)])
 
-    def matrix(self) -> csr_matrix:
-        """Return H of the first row as a real matrix.
+    def matrix(self) -> csr_array:
+        """Return H of the first row as a real sparse array.
+
+        An array, since quimb replaces the products of SciPy's older matrix types.
 
         The real part of what Qiskit makes is a view that strides over the imaginary
         one, whose products with a vector take up to 2.8 times as long.
         """
         made = self.model.hamiltonian(self.theta, self.x[0]).to_matrix(sparse=True)
         parts = (np.ascontiguousarray(made.data.real), made.indices, made.indptr)
-        matrix = csr_matrix(parts, shape=made.shape)
+        matrix = csr_array(parts, shape=made.shape)
         matrix.sort_indices()
         return matrix
 
