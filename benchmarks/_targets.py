@@ -163,6 +163,7 @@ CURVES = (
     *(_centered(10, b) for b in (4, 16, 64, 256)),
     *(_parameters(edges) for edges in (0, 11, 22, 33)),
     *(_memory(n) for n in (16, 18, 20)),
+    Case("task", "an empty task", processes.task_overhead, measure="value", seeds=1),
     *(
         Case(
             f"sent-{n}",
@@ -172,7 +173,7 @@ CURVES = (
             unit="B",
             seeds=1,
         )
-        for n in (10, 14, 18)
+        for n in (10, 14, 16)
     ),
     *(
         Case(

@@ -34,6 +34,7 @@ COLORS = {  # of Okabe and Ito; an entrant has one colour in all plots
     "DRAM": GREY,
 }
 Figured = Callable[[Any, Sequence[Outcome]], bool]  # whether there was something
+VERDICTS = {"goal": GREEN, "limit": BLUE, "MISSED": VERMILION}
 MILLI, MEGA, GIGA = 1e-3, 1e6, 1e9
 
 
@@ -72,17 +73,32 @@ def plot_curves(
     ax: Any, found: dict[str, np.ndarray], scale: float, labels: dict[str, str]
 ) -> None:
     """Plot each entrant with its band, ours on top."""
+    from matplotlib.ticker import MaxNLocator
+
     for name, (x, middle, low, high) in found.items():
         ours = name == OURS
         style = {"color": COLORS.get(name, GREY), "zorder": 3 if ours else 2}
-        width = 2.2 if ours else 1.4
-        label = labels.get(name, name)
+        line = {"lw": 2.2 if ours else 1.4, "ms": 4, "label": labels.get(name, name)}
         ax.fill_between(x, low / scale, high / scale, alpha=0.2, lw=0, **style)
-        ax.plot(x, middle / scale, "o-", ms=4, lw=width, label=label, **style)
-    ax.set_yscale("log")
+        dashed = np.ptp(middle) == 0  # one number for all x
+        ax.plot(x, middle / scale, "--" if dashed else "o-", **line, **style)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plain_numbers(ax)
     ax.grid(alpha=0.25, lw=0.6)
     ax.margins(x=0.03)
     ax.legend(frameon=False, fontsize=8)
+
+
+def plain_numbers(ax: Any) -> None:
+    """Make y logarithmic, with 1, 2 and 5 where there is room for them."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    steps = (1.0, 2.0, 5.0) if high < 200 * low else (1.0,)
+    ax.yaxis.set_major_locator(LogLocator(subs=steps))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def targets(figure: Any, outcomes: Sequence[Outcome]) -> bool:
@@ -97,16 +113,21 @@ def targets(figure: Any, outcomes: Sequence[Outcome]) -> bool:
         inverse = case.measure == "speedup"
         times = [goal / m if inverse else m / goal for m in outcome.measured]
         bound = goal / limit if inverse else limit / goal
-        reached = {"goal": GREEN, "limit": BLUE}.get(outcome.verdict, VERMILION)
-        ax.plot([1.0, bound], [y, y], color=GREY, alpha=0.25, lw=7, zorder=1)
-        ax.plot([min(times), max(times)], [y, y], color=reached, lw=1.6)
-        ax.plot(median(times), y, "o", color=reached, ms=6)
+        color = VERDICTS[outcome.verdict]
+        ax.barh(y, bound - 1.0, 0.45, 1.0, color=GREY, alpha=0.25, lw=0)
+        ax.plot([min(times), max(times)], [y, y], color=color, lw=1.6)
+        ax.plot(median(times), y, "o", color=color, ms=6)
+    for verdict, color in VERDICTS.items():
+        ax.plot([], [], "o", color=color, ms=6, label=verdict)
+    ax.legend(
+        frameon=False, fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1, 1)
+    )
     ax.axvline(1.0, color=GREY, lw=0.8)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_yticks(range(len(shown)), [o.case.title for o in reversed(shown)])
     ax.tick_params(axis="y", labelsize=8, length=0)
-    ax.set_xlabel("measured / goal (grey bar: from the goal to the limit)")
+    ax.set_xlabel("measured / goal (grey: from goal to limit)")
     ax.grid(axis="x", alpha=0.25, lw=0.6)
     return True
 
@@ -243,10 +264,10 @@ FIGURES: tuple[tuple[str, tuple[float, float], Figured], ...] = (
         Panel(
             r"roofline-(\d+)",
             "number of spins",
-            "24 bytes x 2^N / time / (GB/s)",
+            "24 bytes x 2^N / time, in GB/s",
             GIGA,
             labels=(
-                (OURS, "H v (each of N flips reads v again)"),
+                (OURS, "H v"),
                 ("a = b + c", "a = b + c, vectors of the same length"),
                 ("DRAM", "a = b + c, from memory"),
             ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
+from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,32 @@ def workers(num_spins: int, batch: int, most: int, seed: int) -> Sample:
                 settle_with(spread, network), distance_from(serial)
             )
         return race(entrants, repeats=5, budget=60.0)
+
+
+def task_overhead(_: int) -> Sample:
+    """Time an empty task from its submission to its result, 200 at once."""
+
+    def empty(executor: Executor) -> Entrant:
+        def call() -> list[int]:
+            running = [executor.submit(abs, k) for k in range(200)]
+            return [future.result() for future in running]
+
+        return Entrant(call, per=200)
+
+    with ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+        entrants: dict[str, Entrant | None] = {
+            "process pool": empty(pool),
+            "Dask": None,
+        }
+        if find_spec("distributed"):
+            import distributed
+
+            how = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+            cluster = stack.enter_context(distributed.LocalCluster(**how))
+            client = stack.enter_context(distributed.Client(cluster))
+            entrants["Dask"] = empty(client.get_executor())
+        return race(entrants)
 
 
 def settle_with(

@@ -91,6 +91,10 @@ class Parallel:
         Raises:
             RuntimeError: If the executor lost a worker for good.
         """
+        if start is not None:
+            start = replace(
+                start, covariance=None
+            )  # M^2 numbers that nobody starts from
 
         def task(rows: NDArray[np.intp]) -> tuple[Any, ...]:
             begin = None if start is None else start[rows]
