@@ -56,7 +56,7 @@ def matvec_seconds(num_spins: int, seed: int, repeats: int = 7) -> float:
     terms = network.model.operators.terms
     h = terms.hamiltonian(network.model.coefficients(network.theta, network.x))
     v, out = np.random.default_rng(seed).standard_normal((2, terms.dim))
-    room = _kernels.allocate(h.layout, terms.dim, h.rows)
+    room = _kernels.allocate(h.layout, terms.dim, v)
     _kernels.fill(h.layout, h.rows[0], room)
     ours = Entrant(lambda: _kernels.apply(room, v, out))
     return min(race({OURS: ours}, repeats=repeats).raw[OURS])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import qiskit_qep as qep
 
@@ -17,7 +18,7 @@ from .gradients import distance_from
 from .problems import BETA, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -98,18 +99,22 @@ def task_overhead(_: int) -> Sample:
 
     with ExitStack() as stack:
         pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
-        entrants: dict[str, Entrant | None] = {
-            "process pool": empty(pool),
-            "Dask": None,
-        }
-        if find_spec("distributed"):
-            import distributed
+        dask = stack.enter_context(dask_cluster()) if find_spec("distributed") else None
+        return race(
+            {"process pool": empty(pool), "Dask": empty(dask) if dask else None}
+        )
 
-            how = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
-            cluster = stack.enter_context(distributed.LocalCluster(**how))
-            client = stack.enter_context(distributed.Client(cluster))
-            entrants["Dask"] = empty(client.get_executor())
-        return race(entrants)
+
+@contextmanager
+def dask_cluster() -> Iterator[Any]:
+    """Give the executor of a Dask cluster of one worker here."""
+    distributed: Any = import_module("distributed")
+    how = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**how) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client.get_executor()
 
 
 def settle_with(
