@@ -7,6 +7,8 @@ from ._contrastive import contrastive as contrastive
 from ._equilibrium import Equilibrium as Equilibrium
 from ._equilibrium import Phase as Phase
 from ._estimate import Gradient as Gradient
+from ._fidelity import Fidelity as Fidelity
+from ._fidelity import fidelity_report as fidelity_report
 from ._gradient import gradient as gradient
 from ._gradient import predict as predict
 from ._loss import Loss as Loss
@@ -25,6 +27,7 @@ from ._optimizers import sgd as sgd
 from ._parametrization import Parametrization as Parametrization
 from ._parametrization import direct as direct
 from ._state import State as State
+from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
 from ._train import train as train
 from .equilibria.exact import Exact as Exact

@@ -12,7 +12,18 @@ over all strings by one Walsh-Hadamard transform before any amplitude is touched
 
 import numpy as np
 
-from ._kernels import U, jit, parity_sign, walsh_hadamard
+from ._kernels import U, jit, walsh_hadamard
+
+
+@jit
+def parity_sign(i):
+    """Return (-1)^popcount(i) for i < 2^32."""
+    i ^= i >> U(16)
+    i ^= i >> U(8)
+    i ^= i >> U(4)
+    i ^= i >> U(2)
+    i ^= i >> U(1)
+    return 1.0 - 2.0 * np.float64(i & U(1))
 
 
 @jit
@@ -40,7 +51,7 @@ def turn_phases(v, signs, angles, scale, table):
     table[:] = 0.0
     for g in range(signs.size):
         table[signs[g]] += 0.5 * scale * angles[g]
-    walsh_hadamard(table)
+    walsh_hadamard(table, U(table.size - 1))
     for i in range(v.size):
         v[i] *= np.cos(table[i]) - 1j * np.sin(table[i])
 
@@ -120,7 +131,7 @@ def differentiate(flips, signs, angles, kets, bras, out, first, last):
                     g -= 1
                 for i in range(ket.size):
                     products[i] = (np.conj(bra[i]) * ket[i]).imag
-                walsh_hadamard(products)
+                walsh_hadamard(products, U(products.size - 1))
                 for k in range(g, end):
                     out[b, k] = products[signs[k]]
                 turn_phases(ket, signs[g:end], angles[b, g:end], -1.0, table)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from ._estimate import Gradient, assemble, covariance_of, stds_of
 from ._loss import Loss, squared_error
 from ._nudge import Nudge
+from ._streams import Streams, new_seed, streams
 from .equilibria.exact import Exact
 
 if TYPE_CHECKING:
@@ -128,20 +131,6 @@ def predict(
     return (values, stds_of(phase)[:, columns]) if return_std else values
 
 
-def new_seed() -> int:
-    """Draw a seed from the operating system."""
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def streams(seed: int, step: int, phase: int, batch: int) -> list[np.random.Generator]:
-    """Return one generator per row; no two phases, rows or steps share a stream."""
-    sequence = np.random.SeedSequence
-    return [
-        np.random.default_rng(sequence(seed, spawn_key=(step, phase, row)))
-        for row in range(batch)
-    ]
-
-
 def measure(
     model: Model,
     theta: ArrayLike,
@@ -209,7 +198,7 @@ def _settle(
     targets: NDArray[Any],
     rows: Array,
     nudged_rows: Callable[[Array], NDArray[Any]],
-    rng: list[list[np.random.Generator]],
+    rng: list[Streams],
 ) -> tuple[Phase, Phase, Array]:
     """Return the free phase, all nudged phases in one, and the slope.
 
@@ -222,12 +211,11 @@ def _settle(
         free = equilibrium(operators, rows, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
         start = free[np.tile(np.arange(batch), len(rng) - 1)]
-        streams_left = [g for phase in rng[1:] for g in phase]
-        later = nudged_rows(slope)
-        return free, equilibrium(operators, later, start=start, rng=streams_left), slope
+        later, left = nudged_rows(slope), reduce(add, rng[1:])
+        return free, equilibrium(operators, later, start=start, rng=left), slope
     slope = loss.slope(np.zeros(targets.shape), targets)
     every = np.vstack([rows, nudged_rows(slope)])
-    both = equilibrium(operators, every, rng=[g for phase in rng for g in phase])
+    both = equilibrium(operators, every, rng=reduce(add, rng))
     return both[slice(0, batch)], both[slice(batch, None)], slope
 
 

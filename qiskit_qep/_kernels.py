@@ -1,36 +1,43 @@
-"""The compiled loops over all 2^N amplitudes: apply H, transform, take expectations.
+"""The compiled loops over all amplitudes: apply H, by flip masks and without a matrix.
 
-A Hamiltonian is kept by *flip masks*: every Pauli string is a flip of some bits times
-a sign that depends on others, so that
+Every Pauli string is a flip of some bits times a sign that depends on others, so that
 
     (H v)[i] = sum_m D_m[i] v[i ^ m],      D_m[i] = sum_z a_m(z) (-1)^popcount(i & z).
 
 ``D_m`` is a Walsh-Hadamard transform of the few coefficients a_m(z); where the only
-string of a flip has z = 0, ``D_m`` is one number. The same transform turns
-conj(l[i]) r[i ^ m] into <l|P|r> of *every* string P with flip m at once.
+string of a flip has z = 0, ``D_m`` is one number. All numbers are real, float64 or
+float32: a complex state is a real one with one more bit (see ``_pauli``).
 
-A layout is the tuple ``(flips, starts, signs, (a, b, c))``: strings
-``starts[m]:starts[m + 1]`` have flip ``flips[m]`` and signs z. Flips up to a need a
-table D_m, the others a constant: up to b they mix amplitudes within and beyond a tile,
-up to c they move whole tiles, and the rest flip one of the six lowest bits. Only
-importing this file loads numba.
+A layout is the tuple ``(flips, starts, signs, bounds)``: strings
+``starts[m]:starts[m + 1]`` have flip ``flips[m]`` and signs z. Flips come in groups
+that one loop serves, ``bounds[kind, far]`` being where the nine groups of a kind begin:
+kind 0 has a table D_m, kind 1 a number; far flips reach beyond a block of 2^BLOCK_BITS;
+the first group moves whole tiles and the others are sorted by their lowest three bits,
+which one shuffle flips. Only importing this file loads numba.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
+
+from ._simd import add_product, add_scaled, inner, load, load_flipped, store, zero
 
 # Sums may be reordered (SIMD); NaN and infinity keep their meaning.
-jit = numba.njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"reassoc", "contract", "nsz", "arcp"},
-)
+how: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
+jit = numba.njit(cache=True, **how)
+inline = numba.njit(inline="always", **how)  # a tile stays in registers only so
 U = np.uint64  # unsigned indices: a signed one needs a wrap-around check, so no SIMD
-TILE = 64  # amplitudes that are finished before the next are begun: six bits
+CACHED = 2048  # numbers that a transform finishes before the next: 16 kB of float64
+TILE_BYTES = 256  # what _simd holds in registers
+BLOCK_BITS = 18  # 2 MB of float64: smaller blocks pay for a second pass up to N = 18
 
 
 def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
@@ -49,211 +56,158 @@ def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
         list(pool.map(work, bounds[:-1], bounds[1:]))
 
 
+def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
+    """Return uninitialised rows that begin on a cache line.
+
+    Of NumPy, not of numba: it asks for huge pages, and the first touch of 40 MB takes
+    1 ms instead of 10.
+    """
+    size = rows * dim * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + size].view(dtype).reshape(rows, dim)
+
+
 @jit
-def walsh_hadamard(a):
-    """Replace a[z] by sum_i (-1)^popcount(i & z) a[i], in place."""
-    half = U(1)
-    if a.size >= 8:
-        half = U(8)
-        for g in range(U(0), U(a.size), half):  # the three lowest bits in registers
-            a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
-            a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
-            a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
-            a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
-            a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
-            a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
-            a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)] = (
-                a0 + a4,
-                a1 + a5,
-                a2 + a6,
-                a3 + a7,
-            )
-            a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)] = (
-                a0 - a4,
-                a1 - a5,
-                a2 - a6,
-                a3 - a7,
-            )
+def walsh_hadamard(a, mask):
+    """Replace a[z] by sum_i (-1)^popcount(i & z) a[i] over the bits of mask, in place.
+
+    First within blocks of the first-level cache, then across them.
+    """
+    block = min(U(a.size), U(CACHED))
+    for g in range(U(0), U(a.size), block):
+        part, half = a[g : g + block], U(1)
+        if block >= U(8) and mask & U(7) == U(7):
+            lowest_three(part)
+            half = U(8)
+        butterflies(part, half, mask)
+    butterflies(a, block, mask)
+
+
+@jit
+def butterflies(a, half, mask):
+    """Transform by the bits of mask from ``half`` on."""
     while half < U(a.size):
-        for g in range(U(0), U(a.size), half + half):
-            low, high = a[g : g + half], a[g + half : g + half + half]
-            for i in range(low.size):
-                x, y = low[i], high[i]
-                low[i] = x + y
-                high[i] = x - y
+        if mask & half:
+            for g in range(U(0), U(a.size), half + half):
+                butterfly(a[g : g + half], a[g + half : g + half + half])
         half += half
 
 
 @jit
-def parity_sign(i):
-    """Return (-1)^popcount(i) for i < 2^32."""
-    i ^= i >> U(16)
-    i ^= i >> U(8)
-    i ^= i >> U(4)
-    i ^= i >> U(2)
-    i ^= i >> U(1)
-    return 1.0 - 2.0 * np.float64(i & U(1))
+def lowest_three(a):
+    """Transform by the three lowest bits, in registers."""
+    for g in range(U(0), U(a.size), U(8)):
+        a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
+        a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
+        a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
+        a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
+        a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
+        a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
+        a[g], a[g + U(4)] = a0 + a4, a0 - a4
+        a[g + U(1)], a[g + U(5)] = a1 + a5, a1 - a5
+        a[g + U(2)], a[g + U(6)] = a2 + a6, a2 - a6
+        a[g + U(3)], a[g + U(7)] = a3 + a7, a3 - a7
+
+
+@jit
+def butterfly(low, high):
+    """Replace (low, high) by (low + high, low - high)."""
+    for i in range(low.size):
+        x, y = low[i], high[i]
+        low[i] = x + y
+        high[i] = x - y
 
 
 @jit
 def allocate(layout, dim, like):
-    """Return the room for one Hamiltonian: its flips in four groups with numbers."""
-    flips, _, _, (a, b, c) = layout
-    tables = np.empty((a, dim), like.dtype)
-    mixed, far = np.empty(b - a, like.dtype), np.empty(c - b, like.dtype)
-    near = np.zeros(6, like.dtype)
-    return (flips[:a], tables), (flips[a:b], mixed), (flips[b:c], far), near
+    """Return the room for one Hamiltonian: the layout's flips, tables and numbers."""
+    flips, _, _, bounds = layout
+    tables = np.empty((bounds[0, 1, 9], dim), like.dtype)
+    return flips, tables.reshape(-1), np.empty(flips.size, like.dtype), bounds
 
 
 @jit
 def fill(layout, row, h):
     """Write D_m of the coefficients ``row`` of the strings into h."""
-    flips, starts, signs, (a, b, c) = layout
-    (_, tables), (_, mixed), (_, far), near = h
-    for m in range(a):
-        table = tables[m]
-        table[:] = 0.0
-        for s in range(starts[m], starts[m + 1]):
-            table[signs[s]] = row[s]
-        walsh_hadamard(table)
-    for m in range(a, flips.size):
-        if m < b:
-            mixed[m - a] = row[starts[m]]
-        elif m < c:
-            far[m - b] = row[starts[m]]
+    flips, starts, signs, bounds = layout
+    _, tables, numbers, _ = h
+    count = bounds[0, 1, 9]
+    dim = tables.size // max(count, 1)
+    for m in range(flips.size):
+        if m < count:
+            table = tables[m * dim : (m + 1) * dim]
+            table[:] = 0.0
+            for s in range(starts[m], starts[m + 1]):
+                table[signs[s]] = row[s]
+            walsh_hadamard(table, U(table.size - 1))
         else:
-            for k in range(6):
-                if flips[m] == U(1) << U(k):
-                    near[k] = row[starts[m]]
+            numbers[m] = row[starts[m]]
 
 
 @jit
-def add_near(out, v, near):
-    """Add sum_k near[k] v[i ^ 2^k] over the six lowest bits of a tile."""
-    for g in range(0, TILE, 8):
-        o, p = out[g : g + 8], v[g : g + 8]
-        for i in range(8):
-            o[i] += near[0] * p[i ^ 1] + near[1] * p[i ^ 2] + near[2] * p[i ^ 4]
-    a, b, c = near[3], near[4], near[5]
-    for g in (0, 32):
-        o, p, q = out[g : g + 32], v[g : g + 32], v[32 - g : 64 - g]
-        for i in range(8):
-            o[i] += a * p[i + 8] + b * p[i + 16] + c * q[i]
-            o[i + 8] += a * p[i] + b * p[i + 24] + c * q[i + 8]
-            o[i + 16] += a * p[i + 24] + b * p[i] + c * q[i + 16]
-            o[i + 24] += a * p[i + 16] + b * p[i + 8] + c * q[i + 24]
+def halve(h, rough):
+    """Write the same Hamiltonian in float32."""
+    for i in range(h[1].size):
+        rough[1][i] = h[1][i]
+    for m in range(h[2].size):
+        rough[2][m] = h[2][m]
 
 
-@jit
-def add_far(out, v, g, flips, c):
-    """Add sum_m c_m v[i ^ m] over flips that move whole tiles, four at a time."""
-    tile, m = U(TILE), 0
-    while m + 4 <= flips.size:
-        f0, f1, f2, f3 = (
-            g ^ flips[m],
-            g ^ flips[m + 1],
-            g ^ flips[m + 2],
-            g ^ flips[m + 3],
-        )
-        p0, p1 = v[f0 : f0 + tile], v[f1 : f1 + tile]
-        p2, p3 = v[f2 : f2 + tile], v[f3 : f3 + tile]
-        c0, c1, c2, c3 = c[m], c[m + 1], c[m + 2], c[m + 3]
-        for i in range(TILE):
-            out[i] += c0 * p0[i] + c1 * p1[i] + c2 * p2[i] + c3 * p3[i]
-        m += 4
-    while m < flips.size:
-        f0 = g ^ flips[m]
-        p0, c0 = v[f0 : f0 + tile], c[m]
-        for i in range(TILE):
-            out[i] += c0 * p0[i]
-        m += 1
+@inline
+def gather(out, h, v, g, far, group, lane):
+    """Add sum_m D_m[i] v[i ^ m] over the flips of one group to a tile."""
+    flips, tables, numbers, bounds = h
+    for m in range(U(bounds[0, far, group]), U(bounds[0, far, group + 1])):
+        table = load(tables, m * U(v.size) + g)
+        out = add_product(out, table, load_flipped(v, g, flips[m], lane))
+    for m in range(U(bounds[1, far, group]), U(bounds[1, far, group + 1])):
+        out = add_scaled(out, numbers[m], load_flipped(v, g, flips[m], lane))
+    return out
+
+
+@inline
+def apply_tile(h, v, out, g, far):
+    """Write (far: add to) a tile of H v; return <v|H v> so far of it."""
+    flips, tables, numbers, bounds = h
+    tile = load(out, g) if far else zero(v)
+    for m in range(U(bounds[0, far, 0]), U(bounds[0, far, 1])):
+        table = load(tables, m * U(v.size) + g)
+        tile = add_product(tile, table, load(v, g ^ flips[m]))
+    for m in range(U(bounds[1, far, 0]), U(bounds[1, far, 1])):
+        tile = add_scaled(tile, numbers[m], load(v, g ^ flips[m]))
+    tile = gather(tile, h, v, g, far, 1, 0)
+    tile = gather(tile, h, v, g, far, 2, 1)
+    tile = gather(tile, h, v, g, far, 3, 2)
+    tile = gather(tile, h, v, g, far, 4, 3)
+    tile = gather(tile, h, v, g, far, 5, 4)
+    tile = gather(tile, h, v, g, far, 6, 5)
+    tile = gather(tile, h, v, g, far, 7, 6)
+    tile = gather(tile, h, v, g, far, 8, 7)
+    store(out, g, tile)
+    return inner(tile, load(v, g))
 
 
 @jit
 def apply(h, v, out):
-    """Compute out[i] = sum_m D_m[i] v[i ^ m]."""
-    (table_flips, tables), (mixed_flips, mixed), (far_flips, far), near = h
-    tile = U(min(TILE, v.size))
-    inside = tile - U(1)
-    has_near = np.any(near != 0.0)
+    """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
+    bounds = h[3]
+    tile, block = U(TILE_BYTES // v.itemsize), U(1) << U(BLOCK_BITS)
+    total = 0.0
     for g in range(U(0), U(v.size), tile):
-        o = out[g : g + tile]
-        for i in range(tile):
-            o[i] = 0.0
-        for m in range(table_flips.size):
-            low, f = table_flips[m] & inside, g ^ (table_flips[m] & ~inside)
-            d, p = tables[m][g : g + tile], v[f : f + tile]
-            if low == U(0):
-                for i in range(tile):
-                    o[i] += d[i] * p[i]
-            else:
-                for i in range(tile):
-                    o[i] += d[i] * p[i ^ low]
-        for m in range(mixed_flips.size):
-            low, f = mixed_flips[m] & inside, g ^ (mixed_flips[m] & ~inside)
-            p, c = v[f : f + tile], mixed[m]
-            for i in range(tile):
-                o[i] += c * p[i ^ low]
-        add_far(o, v, g, far_flips, far)
-        if has_near:
-            add_near(o, v[g : g + tile], near)
+        total += apply_tile(h, v, out, g, 0)
+    if bounds[0, 1, 0] < bounds[0, 1, 9] or bounds[1, 1, 0] < bounds[1, 1, 9]:
+        total = 0.0
+        for column in range(U(0), block, tile):
+            for g in range(column, U(v.size), block):
+                total += apply_tile(h, v, out, g, 1)
+    return total
 
 
 @jit
 def apply_rows(layout, rows, vectors, out, first, last):
     """Apply the Hamiltonian with coefficients rows[b] to vectors[b], row by row."""
-    h = allocate(layout, vectors.shape[1], rows)
+    h = allocate(layout, vectors.shape[1], vectors)
     for b in range(first, last):
         fill(layout, rows[b], h)
         apply(h, vectors[b], out[b])
-
-
-@jit
-def expectations(layout, left, right, out, first, last):
-    """Write sum_i conj(l[i]) r[i ^ m] (-1)^popcount(i & z) of every string.
-
-    One transform of the products serves all strings of a flip; up to three of them are
-    summed directly, which is quicker.
-    """
-    flips, starts, signs, _ = layout
-    dim = left.shape[1]
-    product = np.empty(dim, left.dtype)
-    for b in range(first, last):
-        for m in range(flips.size):
-            bra, ket, flip = left[b], right[b], flips[m]
-            if starts[m + 1] - starts[m] > 3:
-                for i in range(U(dim)):
-                    product[i] = np.conj(bra[i]) * ket[i ^ flip]
-                walsh_hadamard(product)
-                for s in range(starts[m], starts[m + 1]):
-                    out[b, s] = product[signs[s]]
-            else:
-                for s in range(starts[m], starts[m + 1]):
-                    out[b, s] = signed_sum(bra, ket, flip, signs[s])
-
-
-@jit
-def signed_sum(bra, ket, flip, sign):
-    """Sum conj(bra[i]) ket[i ^ flip] (-1)^popcount(i & sign) over i."""
-    total = np.conj(bra[0]) * ket[0] * 0.0
-    if sign == U(0):
-        for i in range(U(bra.size)):
-            total += np.conj(bra[i]) * ket[i ^ flip]
-    else:
-        for i in range(U(bra.size)):
-            total += np.conj(bra[i]) * ket[i ^ flip] * parity_sign(i & sign)
-    return total
-
-
-@jit
-def rotate(v, mask):
-    """Apply a Hadamard gate to every qubit of the bit mask, in place."""
-    half = U(1)
-    while half < U(v.size):
-        if mask & half != U(0):
-            for g in range(U(0), U(v.size), half + half):
-                for i in range(g, g + half):
-                    low, high = v[i], v[i + half]
-                    v[i] = (low + high) * 0.7071067811865476
-                    v[i + half] = (low - high) * 0.7071067811865476
-        half += half

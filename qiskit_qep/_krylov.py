@@ -8,249 +8,176 @@ excited and degenerate states need no other method.
 
 import numpy as np
 
-from ._kernels import allocate, apply, fill, jit
+from ._kernels import apply, jit
 from ._tridiagonal import second_lowest, tridiagonal_lowest
 
 MAX_STEPS = 3000  # of one Lanczos run; a gap of 1e-4 of the spectrum needs about 1000
-MAX_RUNS = 6  # a run starts again from its best vector until the residual is reached
-SAME_SYMMETRY = 0.01  # overlap of states that one level deforms into one another
-MAX_LEVELS = 8  # how many levels above the asked one an overlap is looked for
+CHUNK = 4096  # numbers that float32 sums before float64 does
+REFRESH = 8  # steps between projections: the state's residual leaks back into r
 
 
 @jit
 def dot(a, b):
     """Return <a|b>."""
-    total = np.conj(a[0]) * b[0] * 0.0
-    for i in range(a.size):
-        total += np.conj(a[i]) * b[i]
+    total = 0.0
+    for g in range(0, a.size, CHUNK):
+        x, y, part = a[g : g + CHUNK], b[g : g + CHUNK], a.dtype.type(0.0)
+        for i in range(x.size):
+            part += x[i] * y[i]
+        total += part
     return total
 
 
 @jit
-def subtract(v, c, a):
-    """Replace v by v - c a."""
+def combine(w, c, a, v, b, u):
+    """Replace w by c w + a v + b u and return its squared length."""
+    kind, total = w.dtype.type, 0.0
+    c, a, b = kind(c), kind(a), kind(b)
+    for g in range(0, w.size, CHUNK):
+        x, y, z = w[g : g + CHUNK], v[g : g + CHUNK], u[g : g + CHUNK]
+        part = kind(0.0)
+        for i in range(x.size):
+            new = c * x[i] + a * y[i] + b * z[i]
+            x[i] = new
+            part += new * new
+        total += part
+    return total
+
+
+@jit
+def scale(v, c):
+    """Replace v by c v."""
+    c = v.dtype.type(c)
     for i in range(v.size):
-        v[i] -= c * a[i]
+        v[i] *= c
 
 
 @jit
-def normalize(v):
-    """Scale v to length one and return the length it had."""
-    length = np.sqrt(dot(v, v).real)
-    inverse = 1.0 / length
-    for i in range(v.size):
-        v[i] *= inverse
-    return length
+def project(v, locked):
+    """Take the locked states out of v and return its length."""
+    for q in range(len(locked)):
+        combine(v, 1.0, -dot(locked[q], v), locked[q], 0.0, locked[q])
+    return np.sqrt(dot(v, v))
 
 
 @jit
-def lanczos_step(h, u, v, w, previous, locked, count):
-    """Write the next unnormalised vector of the recurrence into w."""
-    apply(h, v, w)
-    alpha = dot(v, w).real
-    for i in range(w.size):
-        w[i] -= alpha * v[i] + previous * u[i]
-    for q in range(count):
-        subtract(w, dot(locked[q], w), locked[q])
-    return alpha, np.sqrt(dot(w, w).real)
+def lanczos_step(h, u, v, w, before, length, locked):
+    """Write the next vector of the recurrence into w; return alpha and its length.
+
+    Vectors keep the length that the recurrence gives them (``before`` of u, ``length``
+    of v), which spares a pass over memory that would do nothing but normalize.
+    """
+    alpha = apply(h, v, w) / length**2
+    squared = combine(w, 1.0 / length, -alpha / length, v, -length / before, u)
+    return alpha, project(w, locked) if len(locked) else np.sqrt(squared)
 
 
 @jit
-def lanczos(h, start, locked, count, lowest, tolerance, basis, out):
-    """Find the lowest eigenvector of H orthogonal to locked[:count], from ``start``.
+def lanczos(h, start, locked, lowest, tolerance, basis, work):
+    """Find the lowest level of H orthogonal to the locked states, from ``start``.
 
     With a finite energy ``lowest`` the run only asks how far the answer lies above it,
     and ends when that distance is known to about one per cent.
 
     Returns:
-        Energy, second Ritz value, residual estimate.
+        Energy, second Ritz value, number of steps; the small matrix and its lowest
+        vector are left in ``work``.
     """
     rows = len(basis)
-    alpha, beta = np.empty(MAX_STEPS), np.empty(MAX_STEPS)
-    ritz, pivots = np.empty(MAX_STEPS), np.empty(MAX_STEPS)
-    v = basis[0]
-    v[:] = start
-    for q in range(count):
-        subtract(v, dot(locked[q], v), locked[q])
-    normalize(v)
-    steps, check, energy, residual, second = 0, 6, 0.0, np.inf, np.inf
+    alpha, lengths, ritz, pivots = work[0], work[1], work[2], work[3]
+    beta = lengths[1:]
+    basis[0] = start
+    lengths[0] = project(basis[0], locked)
+    steps, check, seen = 0, 10, 0
+    energy, residual, second, before = np.nan, np.inf, np.inf, np.inf
     while True:
-        u, w = basis[(steps - 1) % rows], basis[(steps + 1) % rows]
-        previous = beta[steps - 1] if steps > 0 else 0.0
+        u, v, w = (
+            basis[(steps - 1) % rows],
+            basis[steps % rows],
+            basis[(steps + 1) % rows],
+        )
         if steps == 0:
             u = v
-        alpha[steps], length = lanczos_step(h, u, v, w, previous, locked, count)
-        beta[steps] = length
+        alpha[steps], beta[steps] = lanczos_step(
+            h, u, v, w, before, lengths[steps], locked
+        )
+        before = lengths[steps]
         steps += 1
+        length = beta[steps - 1]
         ended = length < 1e-13 * max(1.0, abs(alpha[0])) or steps == MAX_STEPS
-        if steps >= check or ended:
-            energy = tridiagonal_lowest(alpha, beta, steps, ritz, pivots)
-            residual = length * abs(ritz[steps - 1])
-            if residual < 1e-4 and second == np.inf:
-                # Later, rounding lets a copy of the lowest level appear above it.
-                second = second_lowest(alpha, beta, steps, energy)
-            near = np.isfinite(lowest) and residual < 0.003 * (energy - lowest)
-            if ended or near or residual < tolerance:
-                break
-            check = steps + (2 if residual < 1e3 * tolerance else 4) + steps // 20
-        inverse = 1.0 / length
-        for i in range(w.size):
-            w[i] *= inverse
-        v = w
-    combine(h, start, locked, count, alpha, beta, ritz, steps, basis, out)
-    return energy, second, residual
+        if steps < check and not ended:
+            continue
+        last = residual if seen else beta[0]
+        guess = energy - residual if seen else np.nan
+        energy = tridiagonal_lowest(alpha, beta, steps, guess, ritz, pivots)
+        residual = length * abs(ritz[steps - 1]) + 1e-300
+        if residual < 1e-4 and second == np.inf:
+            # Later, rounding lets a copy of the lowest level appear above it.
+            second = second_lowest(alpha, beta, steps, energy)
+        enough = tolerance
+        if np.isfinite(lowest):
+            enough = max(enough, 0.003 * (energy - lowest))
+        if ended or residual <= enough:
+            break
+        # The next look is where the residual should have come down so far.
+        wanted = max(enough, 1e-5) if second == np.inf else enough
+        pace = max(np.log(last / residual) / (steps - seen), 0.1)
+        check = (
+            steps + 1 + int(min(0.8 * np.log(residual / wanted) / pace, 0.5 * steps))
+        )
+        seen = steps
+    return energy, second, steps
 
 
 @jit
-def combine(h, start, locked, count, alpha, beta, ritz, steps, basis, out):
-    """Write sum_j ritz[j] v_j into out, from the kept basis or by a second pass."""
-    rows = len(basis)
+def ritz_vector(h, start, locked, steps, basis, work, out):
+    """Write the lowest vector of a run, from the kept basis or by a second pass."""
+    rows, weights = len(basis), work[2, :steps] / work[1, :steps]
     out[:] = 0.0
     if steps < rows:
-        for j in range(steps):
-            subtract(out, -ritz[j], basis[j])
+        if steps % 2:
+            combine(out, 0.0, weights[0], basis[0], 0.0, basis[0])
+        for j in range(steps % 2, steps, 2):
+            combine(out, 1.0, weights[j], basis[j], weights[j + 1], basis[j + 1])
     else:
-        v = basis[0]
-        v[:] = start
-        for q in range(count):
-            subtract(v, dot(locked[q], v), locked[q])
-        normalize(v)
+        basis[0] = start
+        project(basis[0], locked)
+        before = np.inf
         for j in range(steps):
-            v, u, w = basis[j % rows], basis[(j - 1) % rows], basis[(j + 1) % rows]
+            u, v, w = basis[(j - 1) % rows], basis[j % rows], basis[(j + 1) % rows]
             if j == 0:
                 u = v
-            subtract(out, -ritz[j], v)
-            previous = beta[j - 1] if j > 0 else 0.0
-            lanczos_step(h, u, v, w, previous, locked, count)
-            inverse = 1.0 / beta[j]
-            for i in range(w.size):
-                w[i] *= inverse
-    normalize(out)
+            combine(out, 1.0, weights[j], v, 0.0, v)
+            lanczos_step(h, u, v, w, before, work[1, j], locked)
+            before = work[1, j]
+    scale(out, 1.0 / np.sqrt(dot(out, out)))
 
 
 @jit
-def eigenpair(h, start, locked, count, tolerance, basis, out):
-    """Run Lanczos until the measured residual |H v - E v| is below the tolerance.
+def conjugate_gradients(h, energy, own, r, p, q, x, share):
+    """Solve (H - energy) x = r for r orthogonal to ``own``, to a share of its length.
+
+    Valid where ``own`` is the lowest state: H - E is then positive on the complement. A
+    direction of negative curvature ends the search. r is used up.
 
     Returns:
-        Energy, second Ritz value, measured residual.
+        Length of the residual; infinity for negative curvature.
     """
-    second, energy, residual = np.inf, 0.0, np.inf
-    for run in range(MAX_RUNS):
-        begin = start if run == 0 else out.copy()
-        _, above, _ = lanczos(
-            h, begin, locked, count, np.nan, 0.5 * tolerance, basis, out
-        )
-        second = above if run == 0 else second
-        w = basis[0]
-        apply(h, out, w)
-        energy = dot(out, w).real
-        subtract(w, energy, out)
-        residual = np.sqrt(dot(w, w).real)
-        if residual <= tolerance:
-            break
-    return energy, second, residual
-
-
-@jit
-def settle(
-    layout, rows, starts, generic, level, follow, tolerance, keep, results, first, last
-):
-    """Find eigenstate ``level`` of every row, or the one that overlaps starts most.
-
-    ``results`` is the tuple (states, energies, gaps, residuals, overlaps) to fill. A
-    gap is the distance to the nearest other level seen, an upper bound: the second Ritz
-    value of a followed state; for a fresh one a second, deflated run, since one Krylov
-    space holds only one vector of an exactly degenerate level.
-    """
-    states, energies, gaps, residuals, overlaps = results
-    dim = states.shape[1]
-    h = allocate(layout, dim, rows)
-    basis = np.empty((keep, dim), states.dtype)
-    locked = np.empty((level + 1 + MAX_LEVELS, dim), states.dtype)
-    found = np.empty(level + 1 + MAX_LEVELS)
-    for b in range(first, last):
-        fill(layout, rows[b], h)
-        best, weight, seen, second = 0, -1.0, 0.0, np.inf
-        for n in range(level + 1 + (MAX_LEVELS if follow else 0)):
-            begin = starts[b] if follow else generic[n]
-            energy, second, residual = eigenpair(
-                h, begin, locked, n, tolerance, basis, locked[n]
-            )
-            found[n] = energy
-            if follow:
-                overlap = abs(dot(starts[b], locked[n])) ** 2
-                seen += overlap
-                if overlap > weight:
-                    best, weight = n, overlap
-                    states[b], energies[b], residuals[b] = locked[n], energy, residual
-                # No other level can hold more, or none is left to look at. The ground
-                # state deforms smoothly into the lowest state of its own symmetry.
-                own = level == 0 and overlap > SAME_SYMMETRY
-                if own or weight >= 1.0 - seen - 1e-6 or n + 2 > dim:
-                    break
-            else:
-                best = n
-                states[b], energies[b], residuals[b] = locked[n], energy, residual
-        gap = second - energies[b] if follow and n == best else np.inf
-        for q in range(n + 1):
-            if q != best:
-                gap = min(gap, abs(found[q] - energies[b]))
-        if not follow and level + 1 < dim:
-            above, _, _ = lanczos(
-                h,
-                generic[n + 1],
-                locked,
-                n + 1,
-                energies[b],
-                tolerance,
-                basis,
-                locked[n + 1],
-            )
-            gap = min(gap, abs(above - energies[b]))
-        gaps[b] = gap
-        overlaps[b] = weight if follow else 1.0
-
-
-@jit
-def respond(layout, rows, sources, states, tolerance, out, residuals, first, last):
-    """Solve (H - E) x = -P source by conjugate gradients, P projecting out the state.
-
-    Valid where the state is the lowest: H - E is then positive on the complement. A
-    direction of negative curvature ends the row with residual infinity.
-    """
-    dim = states.shape[1]
-    h = allocate(layout, dim, rows)
-    r, p, q = np.empty((3, dim), states.dtype)
-    for b in range(first, last):
-        fill(layout, rows[b], h)
-        psi, x = states[b], out[b]
-        apply(h, psi, q)
-        energy = dot(psi, q).real
-        x[:] = 0.0
-        r[:] = 0.0
-        subtract(r, 1.0, sources[b])
-        for _ in range(2):  # twice: r may be far smaller than what is taken away
-            subtract(r, dot(psi, r), psi)
-        p[:] = r
-        size = dot(r, r).real
-        rounding = 1e-30 * dot(sources[b], sources[b]).real
-        target = max(size * tolerance**2, rounding)
-        steps = 0
-        while size > target and steps < MAX_STEPS:
-            apply(h, p, q)
-            subtract(q, energy, p)
-            subtract(q, dot(psi, q), psi)
-            curvature = dot(p, q).real
-            if curvature <= 0.0:
-                size = np.inf
-                break
-            step = size / curvature
-            subtract(x, -step, p)
-            subtract(r, step, q)
-            before, size = size, dot(r, r).real
-            for i in range(dim):
-                p[i] = r[i] + (size / before) * p[i]
-            steps += 1
-        subtract(x, dot(psi, x), psi)
-        residuals[b] = np.sqrt(size)
+    x[:] = 0.0
+    p[:] = r
+    size = dot(r, r)
+    squared, target, steps = size, size * share**2, 0
+    while size > target and steps < MAX_STEPS:
+        curvature = apply(h, p, q) - energy * squared
+        if curvature <= 0.0:
+            return np.inf
+        step, before = size / curvature, size
+        size = combine(r, 1.0, -step, q, step * energy, p)
+        steps += 1
+        if steps % REFRESH == 0:
+            size = project(r, own) ** 2
+        combine(x, 1.0, step, p, 0.0, p)
+        combine(p, size / before, 1.0, r, 0.0, r)
+        squared = size + (size / before) ** 2 * squared
+    project(x, own)
+    return np.sqrt(size)

@@ -10,7 +10,7 @@ of a mask and of an amplitude's index, as in Qiskit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Layout = tuple[
-    "NDArray[np.uint64]",
-    "NDArray[np.int64]",
-    "NDArray[np.uint64]",
-    tuple[int, int, int],
+    "NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", "NDArray[np.int64]"
 ]
 
-TILE = 64  # as in _kernels, which is not imported before it is needed
-TABLE, MIXED, FAR, NEAR = range(4)  # groups of flips, in the order of a layout
+TILE = 32  # as in _kernels, which is not imported before it is needed
+BLOCK_BITS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,15 +100,14 @@ class PauliTerms:
         return count.astype(np.int64)
 
     @cached_property
-    def phases(self) -> NDArray[Any]:
-        """(-i)^(number of Y): from a signed flip to the Pauli string."""
-        phases = np.array([1, -1j, -1, 1j])[self.num_y % 4]
-        return phases.real if self.is_real else phases
-
-    @cached_property
     def is_real(self) -> bool:
         """Whether every string is a real matrix: then all arithmetic is real."""
         return not np.any(self.num_y % 2)
+
+    @cached_property
+    def factors(self) -> NDArray[np.float64]:
+        """The sign from a signed flip to the Pauli string, i^-(number of Y) R."""
+        return np.array([1.0, 1.0, -1.0, -1.0])[self.num_y % 4]
 
     @cached_property
     def _transposed(self) -> Any:
@@ -121,21 +117,26 @@ class PauliTerms:
     def layout(self) -> tuple[NDArray[np.int64], Layout]:
         """The strings sorted by flip, in the groups that the kernels treat alike.
 
+        A string with an odd number of Y is i times a real matrix, and so flips and
+        signs the bit of real and imaginary part as well.
+
         A pair: the order of the strings, and the layout that the kernels take.
         """
-        distinct, of, size = np.unique(
-            self.flips, return_inverse=True, return_counts=True
-        )
-        group = np.full(len(distinct), MIXED)
-        if self.dim >= TILE:
-            group[distinct % np.uint64(TILE) == 0] = FAR
-            group[np.isin(distinct, [1, 2, 4, 8, 16, 32])] = NEAR
-        group[of[self.signs != 0]] = TABLE
-        rank = np.argsort(group, kind="stable")
-        order = np.lexsort((self.signs, np.argsort(rank)[of]))
+        turned = (self.num_y % 2).astype(np.uint64) << np.uint64(self.num_qubits)
+        flips, signs = self.flips | turned, self.signs | turned
+        distinct, of, size = np.unique(flips, return_inverse=True, return_counts=True)
+        constant = np.ones(len(distinct), np.int64)
+        constant[of[signs != 0]] = 0
+        far = (distinct >> np.uint64(BLOCK_BITS) > 0).astype(np.int64)
+        whole = distinct % np.uint64(2 * TILE) == 0
+        group = np.where(whole, 0, 1 + (distinct % np.uint64(8)).astype(np.int64))
+        key = (2 * constant + far) * 9 + group
+        rank = np.argsort(key, kind="stable")
+        order = np.lexsort((signs, np.argsort(rank)[of]))
         starts = np.concatenate([[0], np.cumsum(size[rank])]).astype(np.int64)
-        a, b, c = (int((group <= g).sum()) for g in (TABLE, MIXED, FAR))
-        return order, (distinct[rank], starts, self.signs[order], (a, b, c))
+        begins = 9 * np.arange(4)[:, None] + np.arange(10)
+        bounds = np.searchsorted(key[rank], begins).reshape(2, 2, 10)
+        return order, (distinct[rank], starts, signs[order], bounds)
 
     def hamiltonian(
         self, coefficients: NDArray[Any], *, identity: bool = True
@@ -151,34 +152,60 @@ class PauliTerms:
         order, layout = self.layout
         # A sparse product adds in the same order whatever the batch: BLAS does not,
         # and a batch may be cut anywhere without changing a bit.
-        rows = (self._transposed @ coefficients.T).T * self.phases
+        rows = (self._transposed @ coefficients.T).T * self.factors
         if not identity:
             rows[:, (self.flips | self.signs) == 0] = 0.0
-        return Hamiltonians(self.dim, layout, np.ascontiguousarray(rows[:, order]))
+        rows = np.ascontiguousarray(rows[:, order])
+        return Hamiltonians(self.dim, self.is_real, layout, rows)
 
     def string_values(
         self, left: NDArray[Any], right: NDArray[Any]
-    ) -> NDArray[np.complex128]:
-        """Return <l|P_s|r> of every string for every row, (batch, num_strings)."""
-        from . import _kernels
+    ) -> NDArray[np.float64]:
+        """Return Re <l|P_s|r> of every string for every row, (batch, num_strings)."""
+        from . import _expectations, _kernels
 
         order, layout = self.layout
-        out = np.empty((len(left), len(self.flips)), left.dtype)
+        is_real = np.isrealobj(left) and np.isrealobj(right) and self.is_real
+        bra, ket = (to_real(v, is_real) for v in (left, right))
+        out = np.empty((len(bra), len(self.flips)))
         _kernels.over_rows(
-            lambda a, b: _kernels.expectations(layout, left, right, out, a, b),
-            len(left),
-            self.dim,
+            lambda a, b: _expectations.expectations(layout, bra, ket, out, a, b),
+            *bra.shape,
         )
-        values = np.empty(out.shape, np.complex128)
+        values = np.empty(out.shape)
         values[:, order] = out
-        values *= self.phases
+        values *= self.factors
         return values
 
     def expectations(
         self, left: NDArray[Any], right: NDArray[Any]
-    ) -> NDArray[np.complex128]:
-        """Return <l|A_k|r> of every operator for every row, (batch, num_operators)."""
+    ) -> NDArray[np.float64]:
+        """Return Re <l|A_k|r> of every operator for every row, (batch, num_operators).
+
+        The imaginary part is that of <l|A_k|-i r>.
+        """
         return np.asarray((self.weights @ self.string_values(left, right).T).T)
+
+
+def to_real(vectors: NDArray[Any], is_real: bool) -> NDArray[np.float64]:
+    """Return real vectors as they are and complex ones as halves (re, im).
+
+    They are padded with zeros to a tile: a bit that no string flips stays idle.
+    """
+    halves = [vectors] if is_real else [vectors.real, vectors.imag]
+    size = len(halves) * vectors.shape[1]
+    if size < TILE:
+        halves.append(np.zeros((len(vectors), TILE - size)))
+    if len(halves) == 1:
+        return np.ascontiguousarray(vectors, np.float64)
+    return np.concatenate(halves, axis=1)
+
+
+def from_real(vectors: NDArray[np.float64], dim: int, is_real: bool) -> NDArray[Any]:
+    """Return the vectors of ``dim`` amplitudes that ``to_real`` was given."""
+    if is_real:
+        return vectors[:, :dim]
+    return vectors[:, :dim] + 1j * vectors[:, dim : 2 * dim]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,12 +214,14 @@ class Hamiltonians:
 
     Attributes:
         dim: Number of amplitudes.
-        layout: Flip masks, where their strings begin, sign masks, ends of groups.
-        rows: Coefficient of every string with its phase, shape (batch, num_strings);
-            float64 where H is real, else complex128.
+        is_real: Whether every string is a real matrix.
+        layout: Flip masks, where their strings begin, sign masks, bounds of groups.
+        rows: Coefficient of every string as a signed flip, shape (batch, num_strings);
+            float64 where H is Hermitian, else complex128.
     """
 
     dim: int
+    is_real: bool
     layout: Layout
     rows: NDArray[Any]
 
@@ -200,15 +229,18 @@ class Hamiltonians:
         """Return H_b v_b for every row, shape (batch, 2^N)."""
         from . import _kernels
 
-        dtype = np.result_type(self.rows, vectors)
-        rows = self.rows.astype(dtype, copy=False)
-        vectors = np.ascontiguousarray(vectors, dtype)
-        out = np.empty_like(vectors)
+        if np.iscomplexobj(self.rows):
+            parts = (replace(self, rows=r) for r in (self.rows.real, self.rows.imag))
+            real, imaginary = (part.apply(vectors) for part in parts)
+            return np.asarray(real + 1j * imaginary)
+        is_real = self.is_real and np.isrealobj(vectors)
+        given, rows = to_real(vectors, is_real), np.ascontiguousarray(self.rows)
+        out = np.empty_like(given)
         _kernels.over_rows(
-            lambda a, b: _kernels.apply_rows(self.layout, rows, vectors, out, a, b),
+            lambda a, b: _kernels.apply_rows(self.layout, rows, given, out, a, b),
             *out.shape,
         )
-        return out
+        return from_real(out, self.dim, is_real)
 
     def dense(self) -> NDArray[Any]:
         """Return the matrices, shape (batch, 2^N, 2^N)."""
@@ -216,7 +248,12 @@ class Hamiltonians:
         index = np.arange(self.dim, dtype=np.uint64)
         parity = np.bitwise_count(index[:, None] & signs) & 1
         diagonals = self.rows[:, None, :] * (1.0 - 2.0 * parity)
-        matrices = np.zeros((len(self.rows), self.dim, self.dim), self.rows.dtype)
+        matrices = np.zeros(
+            (len(self.rows), self.dim, self.dim),
+            self.rows.dtype if self.is_real else np.complex128,
+        )
         for flip, a, b in zip(flips, starts[:-1], starts[1:], strict=True):
-            matrices[:, index, index ^ flip] = diagonals[:, :, a:b].sum(-1)
+            factor = 1.0 if flip < self.dim else -1j
+            column = index ^ (flip % np.uint64(self.dim))
+            matrices[:, index, column] += factor * diagonals[:, :, a:b].sum(-1)
         return matrices

@@ -13,8 +13,8 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ._equilibrium import Phase
 from ._estimate import covariance_of
-from ._gradient import streams
 from ._nudge import Nudge
+from ._streams import streams
 from ._train import steps as iterate
 from .equilibria.uncoupled import Uncoupled
 

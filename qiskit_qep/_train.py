@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._estimate import with_error
-from ._gradient import measure, new_seed
+from ._gradient import measure
 from ._loss import Loss, squared_error
 from ._nudge import Nudge
 from ._optimizers import Optimizer, adam
 from ._state import State, flatten, unflatten
+from ._streams import new_seed
 from .equilibria.exact import Exact
 
 if TYPE_CHECKING:

@@ -22,19 +22,28 @@ def eigenvalues_below(alpha, beta, size, x):
 
 
 @jit
-def tridiagonal_lowest(alpha, beta, size, vector, pivots):
+def bounds(alpha, beta, size):
+    """Return numbers below and above all eigenvalues (Gershgorin's circles)."""
+    low, high = alpha[0], alpha[0]
+    for i in range(size):
+        reach = (beta[i - 1] if i > 0 else 0.0) + (beta[i] if i < size - 1 else 0.0)
+        low, high = min(low, alpha[i] - reach), max(high, alpha[i] + reach)
+    width = max(abs(low), abs(high), 1e-100)
+    return low - 1e-15 * width, high, width
+
+
+@jit
+def tridiagonal_lowest(alpha, beta, size, guess, vector, inverse):
     """Return the lowest eigenvalue of a tridiagonal matrix; its vector is written.
 
     Laguerre's iteration on the characteristic polynomial: all roots are real, so from
-    the left of the spectrum it climbs to the lowest one, cubically, without passing.
-    Then inverse iteration just below the root, where every pivot is positive.
+    the left of the spectrum (from ``guess`` if that is there) it climbs to the lowest
+    one, cubically, without passing. Then inverse iteration just below the root, where
+    every pivot is positive.
     """
-    x, width = alpha[0], 1e-100
-    for i in range(size):
-        reach = (beta[i - 1] if i > 0 else 0.0) + (beta[i] if i < size - 1 else 0.0)
-        x = min(x, alpha[i] - reach)
-        width = max(width, reach + abs(alpha[i]))
-    x -= 1e-15 * width
+    x, _, width = bounds(alpha, beta, size)
+    if np.isfinite(guess) and eigenvalues_below(alpha, beta, size, guess) == 0:
+        x = max(x, guess)
     for _ in range(100):
         # q is the i-th pivot of T - x; first = q'/q and second = q''/q.
         q, first, second, s1, s2 = 1.0, 0.0, 0.0, 0.0, 0.0
@@ -58,15 +67,14 @@ def tridiagonal_lowest(alpha, beta, size, vector, pivots):
     shift = x - 1e-14 * width
     for i in range(size):
         vector[i] = 1.0 - 2.0 * (i & 1)  # the lowest vector alternates, as beta > 0
-    for _ in range(3):
-        pivots[0] = alpha[0] - shift
+        coupling = beta[i - 1] * beta[i - 1] * inverse[i - 1] if i > 0 else 0.0
+        inverse[i] = 1.0 / (alpha[i] - shift - coupling)
+    for _ in range(2):
         for i in range(1, size):
-            factor = beta[i - 1] / pivots[i - 1]
-            pivots[i] = alpha[i] - shift - factor * beta[i - 1]
-            vector[i] -= factor * vector[i - 1]
-        vector[size - 1] /= pivots[size - 1]
+            vector[i] -= beta[i - 1] * inverse[i - 1] * vector[i - 1]
+        vector[size - 1] *= inverse[size - 1]
         for i in range(size - 2, -1, -1):
-            vector[i] = (vector[i] - beta[i] * vector[i + 1]) / pivots[i]
+            vector[i] = (vector[i] - beta[i] * vector[i + 1]) * inverse[i]
         vector[:size] /= np.sqrt(np.sum(vector[:size] ** 2))
     return x
 
@@ -76,11 +84,8 @@ def second_lowest(alpha, beta, size, lowest):
     """Return the second eigenvalue of a tridiagonal matrix to 0.1 % of the gap."""
     if size < 2:
         return np.inf
-    low, high = lowest, lowest
-    for i in range(size):
-        reach = (beta[i - 1] if i > 0 else 0.0) + (beta[i] if i < size - 1 else 0.0)
-        high = max(high, alpha[i] + reach)
-    scale = 1e-14 * max(abs(low), abs(high))
+    low, (_, high, width) = lowest, bounds(alpha, beta, size)
+    scale = 1e-14 * width
     while high - low > 1e-3 * (high - lowest) and high - lowest > scale:
         middle = 0.5 * (low + high)
         if eigenvalues_below(alpha, beta, size, middle) >= 2:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.polynomial.legendre import leggauss
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qiskit_qep as qep
 import reference
@@ -33,6 +33,7 @@ class Row:
         level: Which eigenstate it settles; the systems drawn have a gap there.
         exact: Whether its values have no noise.
         stationary: Whether its values are the gradient of an energy.
+        make: What systems it is tested on.
         twin: The slow way to the same values.
     """
 
@@ -41,15 +42,39 @@ class Row:
     exact: bool = True
     stationary: bool = True
     twin: Callable[..., Any] = reference.settle
+    make: Callable[..., Any] = reference.general
+
+
+def by_gates(preparation):
+    """Prepare by Qiskit's gates. (The angles have tests of their own.)"""
+
+    def twin(operators, coefficients, level=0):
+        angles = preparation.angles(operators, coefficients[None])[0]
+        circuit = preparation.circuit(operators).assign_parameters(angles)
+        state = Statevector(circuit)
+        return None, np.array([state.expectation_value(op).real for op in operators])
+
+    return twin
 
 
 POOL = ThreadPoolExecutor(2)
+RAMP = qep.Ramp(time=4, steps=10)
 TABLE = {
     "Exact": Row(qep.Exact()),
     "Exact, level 1": Row(qep.Exact(level=1), level=1),
     "Exact, settled afresh": Row(qep.Exact(follow=False)),
     "Sampled": Row(qep.Sampled(2000), exact=False),
     "Uncoupled": Row(Uncoupled(), twin=uncoupled),
+    "Prepared, a ramp": Row(
+        qep.Prepared(RAMP), stationary=False, twin=by_gates(RAMP), make=reference.ising
+    ),
+    "Sampled, a ramp": Row(
+        qep.Sampled(2000, qep.Prepared(RAMP)),
+        exact=False,
+        stationary=False,
+        twin=by_gates(RAMP),
+        make=reference.ising,
+    ),
     "Parallel": Row(qep.Parallel(qep.Sampled(2000), POOL, rows=2), exact=False),
 }
 
@@ -63,7 +88,7 @@ def system(row, num_qubits, seed=0, batch=1):
     """Draw operators with X, Y and Z strings, and coefficients with a gap above 1."""
     rng = np.random.default_rng(seed)
     operators, first = reference.gapped(
-        rng, reference.general, num_qubits, bound=1.0, level=row.level
+        rng, row.make, num_qubits, bound=1.0, level=row.level
     )
     step = 0.03 * rng.standard_normal((batch, len(first)))
     step[0] = 0.0

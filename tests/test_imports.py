@@ -16,7 +16,16 @@ PACKAGE = ROOT / "qiskit_qep"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
-    ["_kernels", "_evolution", "_tridiagonal", "_krylov"],
+    ["_simd"],
+    [
+        "_kernels",
+        "_evolution",
+        "_expectations",
+        "_tridiagonal",
+        "_krylov",
+        "_eigenstates",
+        "_sampling",
+    ],
     ["_pauli"],
     ["_parametrization"],
     ["_model"],
@@ -25,10 +34,10 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["runtime"],
     ["preparations"],
     ["equilibria"],
-    ["_nudge", "_loss", "_optimizers"],
+    ["_nudge", "_loss", "_optimizers", "_streams"],
     ["_estimate"],
     ["_gradient", "_contrastive"],
-    ["_plan"],
+    ["_plan", "_fidelity", "_suggest"],
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],

@@ -371,9 +371,8 @@ def test_a_hamiltonian_is_of_one_row():
 
 
 def test_a_parametrization_that_is_none():
-    model = qep.Model(["ZZ"], parametrization=lambda *sizes: sizes)
     with pytest.raises(TypeError, match=r"\(1, 0\) is no Parametrization"):
-        model.coefficients([1.0], [])
+        qep.Model(["ZZ"], parametrization=lambda *sizes: sizes)
 
 
 # --- Identity, copies, processes ----------------------------------------------------

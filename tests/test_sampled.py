@@ -13,8 +13,10 @@ from qiskit.quantum_info import SparsePauliOp
 from scipy import stats
 
 import qiskit_qep as qep
+from qiskit_qep import _sampling
 from qiskit_qep._pauli import PauliTerms
 from qiskit_qep.equilibria.sampled import draw, probabilities
+from qiskit_qep.runtime import counts
 from qiskit_qep.runtime.groups import measurement_settings
 from reference import expectations, gapped, general, string, total
 
@@ -463,10 +465,10 @@ def check_settings(operators, found, matrices=False):
     terms = PauliTerms.of(operators)
     num_qubits = terms.num_qubits
     supports = terms.flips | terms.signs
-    shares = np.zeros(len(supports))
+    weights = np.zeros(terms.weights.shape)
     for setting in found:
-        shares[setting.strings] += setting.shares
-    np.testing.assert_allclose(shares, supports != 0)
+        weights[:, setting.strings] += setting.weights.toarray()
+    np.testing.assert_allclose(weights, terms.weights.toarray() * (supports != 0))
     for setting in found:
         basis = setting.basis(num_qubits)
         for s, support in zip(setting.strings, setting.supports, strict=True):
@@ -515,6 +517,7 @@ def test_probabilities_are_those_of_the_turned_state(basis, real):
     before = state.copy()
     (setting,) = measurement_settings(PauliTerms.of([SparsePauliOp(basis)]))
     found = probabilities(state, setting)
+    found = found / found.sum()
     expected = np.abs(rotation(basis) @ state) ** 2
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(found, expected, atol=1e-14)
@@ -548,6 +551,49 @@ def test_shots_are_drawn_from_their_probabilities(size, shots, repeats):
     assert stats.chisquare(tally[possible], expected).pvalue > 1e-4
     uniform = np.full(possible.sum(), shots * repeats / possible.sum())
     assert stats.chisquare(tally[possible], uniform).pvalue < 1e-6
+
+
+@given(
+    size=st.integers(1, 300), shots=st.integers(1, 200), seed=st.integers(0, 2**32 - 1)
+)
+def test_points_fall_where_a_search_puts_them(size, shots, seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(0, 3, size) * rng.integers(1, 5, size).astype(float)
+    weights[rng.integers(size)] += 1.0
+    points = np.sort(rng.random(shots))
+    found = np.empty(shots, np.uint64)
+    _sampling.place(weights, points, found)
+    cumulated = np.cumsum(weights)
+    expected = np.searchsorted(cumulated, points * cumulated[-1], side="right")
+    np.testing.assert_array_equal(found, expected)
+    assert np.all(weights[found] > 0)
+
+
+@given(shots=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
+def test_disagreements_are_those_of_the_signs(shots, seed):
+    rng = np.random.default_rng(seed)
+    outcomes, supports = (rng.integers(0, 2**30, n, np.uint64) for n in (shots, 7))
+    odd = np.bitwise_count(outcomes[:, None] & supports) % 2
+    expected = (odd[:, :, None] != odd[:, None, :]).sum(axis=0)
+    np.fill_diagonal(expected, odd.sum(axis=0))
+    found = _sampling.disagreements(outcomes, supports)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_moments_of_few_and_of_many_repeats_are_alike(monkeypatch):
+    rng = np.random.default_rng(0)
+    outcomes, supports = (
+        np.arange(16, dtype=np.uint64),
+        np.arange(1, 9, dtype=np.uint64),
+    )
+    tally = rng.integers(1, 9, 16)
+    ways = []
+    for few in (0, 100):
+        monkeypatch.setattr(counts, "FEW_REPEATS", few)
+        ways.append(counts.string_moments(outcomes, tally, supports))
+    assert np.abs(ways[0][0]).max() > 0.05
+    for a, b in zip(*ways, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-14)
 
 
 def test_both_ways_to_draw_are_taken():

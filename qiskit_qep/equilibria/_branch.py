@@ -63,7 +63,8 @@ def continue_branch(
             f"{np.abs(norms).min():.1e}): an exceptional point is near; lower the "
             "radius"
         )
-    values = terms.expectations(left, right) / norms
+    parts = [terms.expectations(left, phase * right) for phase in (1.0, -1j)]
+    values = (parts[0] + 1j * parts[1]) / norms
     return Phase(values, residual=residuals, state=(right, coefficients))
 
 

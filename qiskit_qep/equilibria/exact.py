@@ -11,6 +11,7 @@ import numpy as np
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
+from .._pauli import from_real, to_real
 from ._branch import continue_branch
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
 KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
 KEEP_ROWS = 160
-SAME_SYMMETRY = 0.01  # as in _krylov
+SINGLE_DIM = 1 << 9  # from here Lanczos is quicker in float32 with corrections
+RESPONSE_TOLERANCE = 1e-10  # of the source; a gradient has as many digits
+SAME_SYMMETRY = 0.01  # as in _eigenstates
 NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
 
 
@@ -96,16 +99,15 @@ class Exact:
         h = terms.hamiltonian(coefficients, identity=False)
         starts = start.state[0] if start is not None and self.follow else None
         settle = _diagonalize if terms.num_qubits <= DENSE_QUBITS else _lanczos
-        states, gaps, overlaps = settle(h, starts, self.level, self.tolerance)
-        images = h.apply(states)
-        energies = np.einsum("bi,bi->b", states.conj(), images).real
-        residuals = np.linalg.norm(images - energies[:, None] * states, axis=1)
+        states, gaps, residuals, overlaps = settle(
+            h, starts, self.level, self.tolerance
+        )
         scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
         if starts is None:
             _warn_degenerate(gaps, scale)
         _warn_lost(overlaps)
         _warn_rough(residuals, self.tolerance, gaps, scale)
-        values = terms.expectations(states, states).real
+        values = terms.expectations(states, states)
         return Phase(
             values, gap=gaps, residual=residuals, state=(states, coefficients.copy())
         )
@@ -135,7 +137,7 @@ class Exact:
         h, states = terms.hamiltonian(coefficients, identity=False), phase.state[0]
         sources = terms.hamiltonian(direction, identity=False).apply(states)
         changes = _solve(h, states, sources)
-        return 2.0 * terms.expectations(states, changes).real
+        return 2.0 * terms.expectations(states, changes)
 
 
 @lru_cache(maxsize=8)
@@ -152,56 +154,71 @@ def _generic(dim: int, count: int) -> Array:
 
 def _diagonalize(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
-) -> tuple[NDArray[Any], Array, Array]:
-    """Return states, gaps and overlaps from all eigenvectors."""
-    energies, vectors = np.linalg.eigh(h.dense())
+) -> tuple[NDArray[Any], Array, Array, Array]:
+    """Return states, gaps, residuals and overlaps from all eigenvectors."""
+    matrices = h.dense()
+    energies, vectors = np.linalg.eigh(matrices)
     row = np.arange(len(energies))
     chosen, overlaps = np.full(len(row), level), np.ones(len(row))
     if starts is not None:
         weights = np.abs(np.einsum("bi,bin->bn", starts.conj(), vectors)) ** 2
-        # As in _krylov.settle: the lowest state of the ground state's own symmetry.
+        # As in _eigenstates: the lowest state of the ground state's own symmetry.
         own = weights > SAME_SYMMETRY if level == 0 else weights
         chosen = np.argmax(own, axis=1)
         overlaps = weights[row, chosen]
     distance = np.abs(energies - energies[row, chosen][:, None])
     distance[row, chosen] = np.inf
     states = np.ascontiguousarray(vectors[row, :, chosen])
-    return states, distance.min(axis=1), overlaps
+    images = np.einsum("bij,bj->bi", matrices, states)
+    residuals = images - energies[row, chosen][:, None] * states
+    return states, distance.min(axis=1), np.linalg.norm(residuals, axis=1), overlaps
 
 
 def _lanczos(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
-) -> tuple[NDArray[Any], Array, Array]:
-    """Return states, gaps and overlaps without a matrix."""
-    from .. import _kernels, _krylov
+) -> tuple[NDArray[Any], Array, Array, Array]:
+    """Return states, gaps, residuals and overlaps without a matrix."""
+    from .. import _eigenstates, _kernels
 
-    batch, dtype = len(h.rows), h.rows.dtype
-    states = np.empty((batch, h.dim), dtype)
+    follow, copies = starts is not None, 1 if h.is_real else 2
+    generic = to_real(_generic(h.dim, level + 2), h.is_real)
+    begins = generic if starts is None else to_real(starts, h.is_real)
+    batch, dim = len(h.rows), generic.shape[1]
+    states = np.empty((batch, dim))
     results = (states, *np.empty((4, batch)))
-    follow = starts is not None
-    generic = _generic(h.dim, level + 2).astype(dtype)
-    begins = generic if starts is None else np.ascontiguousarray(starts, dtype)
-    fits = KEEP_ROWS * h.dim * dtype.itemsize <= KEEP_BYTES
-    keep = KEEP_ROWS if fits else 3
-    args = (h.layout, h.rows, begins, generic, level, follow, tolerance, keep, results)
-    _kernels.over_rows(lambda a, b: _krylov.settle(*args, a, b), batch, 64 * h.dim)
-    return states, results[2], results[4]
+    args = (h.layout, h.rows, begins, generic, copies, level, follow, tolerance)
+    keep, keep_single = (
+        KEEP_ROWS if size * KEEP_ROWS * dim <= KEEP_BYTES else 4 for size in (8, 4)
+    )
+
+    def work(first: int, last: int) -> None:
+        basis = _kernels.aligned(keep, dim, np.float64)
+        mixed = dim if dim >= SINGLE_DIM else 0
+        single = _kernels.aligned(keep_single, mixed, np.float32)
+        _eigenstates.settle(*args, basis, single, results, first, last)
+
+    _kernels.over_rows(work, batch, 64 * dim)
+    return from_real(states, h.dim, h.is_real), results[2], results[3], results[4]
 
 
 def _solve(
     h: Hamiltonians, states: NDArray[Any], sources: NDArray[Any]
 ) -> NDArray[Any]:
     """Solve (H - E) x = -(1 - P) source for every row."""
-    from .. import _kernels, _krylov
+    from .. import _eigenstates, _kernels
 
-    out, residuals = np.empty_like(states), np.empty(len(states))
-    args = (h.layout, h.rows, sources, states, 1e-13, out, residuals)
+    given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
+    out, residuals = np.empty_like(given), np.empty(len(given))
+    args = (h.layout, h.rows, right, given, 1 if h.is_real else 2, RESPONSE_TOLERANCE)
     _kernels.over_rows(
-        lambda a, b: _krylov.respond(*args, a, b), len(states), 64 * h.dim
+        lambda a, b: _eigenstates.respond(*args, out, residuals, a, b),
+        len(given),
+        64 * given.shape[1],
     )
+    changes = from_real(out, h.dim, h.is_real)
     for b in np.flatnonzero(~np.isfinite(residuals)):
-        out[b] = _solve_excited(h, int(b), states[b], sources[b])
-    return out
+        changes[b] = _solve_excited(h, int(b), states[b], sources[b])
+    return changes
 
 
 def _solve_excited(

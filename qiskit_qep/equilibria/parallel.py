@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from .._equilibrium import Equilibrium, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor, Future
 
     from numpy.typing import NDArray
 
@@ -24,12 +25,28 @@ class Parallel:
     Row i depends on row i alone, shot noise included, so the result equals the serial
     one bit for bit, however the rows are spread.
 
+    Rows are the unit of work: give every worker process one thread (the environment
+    variables NUMBA_NUM_THREADS and OPENBLAS_NUM_THREADS, set before it starts), or the
+    workers of one machine compete for its cores. A task carries its rows' coefficients,
+    the states they start from, and the operators as labels, which a worker reads once.
+
+    Dask runs the tasks of a worker that dies again. A process pool and MPI cannot; the
+    error then says how to go on.
+
+    A centred gradient sends and returns five states of 2^N numbers per sample. On one
+    machine that is cheaper than settling anything twice; between machines it soon
+    fills the link of the one that trains, which ``resettle`` avoids.
+
     Attributes:
         equilibrium: What settles.
         executor: Any ``concurrent.futures.Executor``: a process pool, Dask's
             ``client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor``.
         rows: Rows per task; by default a batch is cut into as many tasks as there are
             cores here. Settling a row should take longer than sending it.
+        resettle: Whether a worker settles the free phase again that a nudged one starts
+            from, instead of receiving its state: a third more work, and nothing larger
+            than the coefficients is sent. For equilibria, such as Exact and Sampled,
+            whose free state depends on the coefficients alone.
 
     Raises:
         ValueError: If rows is not positive.
@@ -49,6 +66,7 @@ class Parallel:
     equilibrium: Equilibrium
     executor: Executor
     rows: int | None = None
+    resettle: bool = False
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -60,10 +78,6 @@ class Parallel:
         """Whether a nudged phase waits for its free one."""
         return bool(getattr(self.equilibrium, "follow", False))
 
-    def _slices(self, batch: int) -> list[slice]:
-        size = self.rows or max(1, -(-batch // (os.cpu_count() or 1)))
-        return [slice(a, min(a + size, batch)) for a in range(0, batch, size)]
-
     def __call__(
         self,
         operators: Sequence[Any],
@@ -72,19 +86,27 @@ class Parallel:
         start: Phase | None = None,
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
-        """Settle every row somewhere; see ``Equilibrium``."""
-        tasks = [
-            self.executor.submit(
-                _settle,
-                self.equilibrium,
-                operators,
-                coefficients[rows],
-                None if start is None else start[rows],
-                None if rng is None else rng[rows],
-            )
-            for rows in self._slices(len(coefficients))
-        ]
-        return Phase.join([task.result() for task in tasks])
+        """Settle every row somewhere; see ``Equilibrium``.
+
+        Raises:
+            RuntimeError: If the executor lost a worker for good.
+        """
+        if start is not None:
+            start = replace(
+                start, covariance=None
+            )  # M^2 numbers that nobody starts from
+
+        def task(rows: NDArray[np.intp]) -> tuple[Any, ...]:
+            begin = None if start is None else start[rows]
+            draws = None if rng is None else [rng[b] for b in rows]
+            how = (self.resettle, self.equilibrium, operators)
+            return *how, coefficients[rows], begin, draws
+
+        order = np.arange(len(coefficients))
+        if start is not None and self.resettle:
+            order = np.lexsort(start.state[0].T)  # one start: neighbours, settled once
+        phase = Phase.join(self._spread(_settle, task, order))
+        return phase[np.argsort(order)] if self.resettle else phase
 
     def response(
         self,
@@ -99,24 +121,67 @@ class Parallel:
                 f"Nudge.infinitesimal needs an equilibrium with a response, got "
                 f"{self.equilibrium!r}; use Nudge.centered with it"
             )
-        tasks = [
-            self.executor.submit(
-                self.equilibrium.response,
-                phase[rows],
-                operators,
-                coefficients[rows],
-                direction[rows],
-            )
-            for rows in self._slices(len(coefficients))
-        ]
-        return np.concatenate([task.result() for task in tasks])
+
+        def task(rows: NDArray[np.intp]) -> tuple[Any, ...]:
+            how = (self.resettle, self.equilibrium, operators)
+            return *how, phase[rows], coefficients[rows], direction[rows]
+
+        order = np.arange(len(coefficients))
+        return np.concatenate(self._spread(_respond, task, order))
+
+    def _spread(
+        self,
+        call: Callable[..., Any],
+        task: Callable[[NDArray[np.intp]], tuple[Any, ...]],
+        order: NDArray[np.intp],
+    ) -> list[Any]:
+        """Return ``call(*task(rows))`` of successive pieces of ``order``."""
+        size = self.rows or max(1, -(-len(order) // (os.cpu_count() or 1)))
+        running: list[Future[Any]] = []
+        try:
+            for a in range(0, len(order), size):
+                running.append(self.executor.submit(call, *task(order[a : a + size])))
+            return [future.result() for future in running]
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                f"{type(self.executor).__name__} lost a worker, as happens when memory "
+                "runs out, and cannot replace it; go on from your last State with a "
+                "new executor of fewer workers, or use Dask, which settles the lost "
+                "rows again"
+            ) from error
+        finally:
+            for future in running:  # after an error nobody waits for the rest
+                future.cancel()
 
 
 def _settle(
+    resettle: bool,
     equilibrium: Equilibrium,
     operators: Sequence[Any],
     coefficients: NDArray[Any],
     start: Phase | None,
     rng: Sequence[np.random.Generator] | None,
 ) -> Phase:
-    return equilibrium(operators, coefficients, start=start, rng=rng)
+    if resettle and start is not None:
+        start = _again(equilibrium, operators, start)
+    phase = equilibrium(operators, coefficients, start=start, rng=rng)
+    return replace(phase, state=(coefficients,)) if resettle else phase
+
+
+def _respond(
+    resettle: bool,
+    equilibrium: Any,
+    operators: Sequence[Any],
+    phase: Phase,
+    coefficients: NDArray[Any],
+    direction: NDArray[Any],
+) -> Any:
+    if resettle:
+        phase = _again(equilibrium, operators, phase)
+    return equilibrium.response(phase, operators, coefficients, direction)
+
+
+def _again(equilibrium: Equilibrium, operators: Sequence[Any], phase: Phase) -> Phase:
+    """Settle a phase anew whose state is known by its coefficients."""
+    distinct, of = np.unique(phase.state[0], axis=0, return_inverse=True)
+    return equilibrium(operators, distinct)[of]

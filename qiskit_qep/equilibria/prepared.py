@@ -149,11 +149,15 @@ class Prepared:
             )
         if rng is None:
             rng = [np.random.default_rng() for _ in coefficients]
+
+        def measure(trial: Array) -> Phase:
+            return self.measure(operators, trial, rng)
+
         angles = self.preparation.angles(
             operators,
             coefficients,
             start=start,
-            measure=lambda trial: self.measure(operators, trial, rng),
+            measure=None if self.sampler is None else measure,
             rng=rng,
         )
         return self.measure(operators, angles, rng)

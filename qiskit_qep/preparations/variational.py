@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+ROUGH = 1e-3  # a derivative left that is worth a word
 NEWTON_BYTES = 1 << 27  # of all derivatives of one state; beyond, L-BFGS
 
 
@@ -162,7 +163,7 @@ class Variational:
                 )
                 found[b], left[b] = result.x, np.abs(result.jac).max()
         worst = int(np.argmax(left))
-        if left[worst] > 1e4 * self.tolerance:
+        if left[worst] > ROUGH:
             warnings.warn(
                 f"the energy of row {worst} is not at a minimum: a derivative of "
                 f"{left[worst]:.1g} is left; raise max_steps ({self.max_steps})",
@@ -214,6 +215,11 @@ class Variational:
                 ansatz = Ansatz.free(self.ansatz.rotations(operators))
                 self._known[terms] = ansatz, terms
             else:
+                if self.ansatz.num_qubits != terms.num_qubits:
+                    raise ValueError(
+                        f"the ansatz should have {terms.num_qubits} qubits, as the "
+                        f"operators, got {self.ansatz.num_qubits}"
+                    )
                 ansatz = Ansatz.of(self.ansatz)
                 turned = PauliTerms.of(ansatz.operators(operators))
                 self._known[terms] = ansatz, turned

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+FEW_REPEATS = 12  # shots per outcome up to which bits are quicker than products
+
+
 def string_moments(
     outcomes: NDArray[np.uint64],
     counts: NDArray[np.int64],
@@ -41,8 +44,17 @@ def string_moments(
     Returns:
         Means, shape (k,), and their covariance, shape (k, k).
     """
-    parity = np.bitwise_count(outcomes[:, None] & supports) & 1
-    return sample_moments(1.0 - 2.0 * parity, counts)
+    shots = int(counts.sum())
+    if shots > FEW_REPEATS * len(outcomes):
+        parity = np.bitwise_count(outcomes[:, None] & supports) & 1
+        return sample_moments(1.0 - 2.0 * parity, counts)
+    from .. import _sampling
+
+    differ = _sampling.disagreements(np.repeat(outcomes, counts), supports)
+    means = 1.0 - 2.0 * np.diagonal(differ) / shots
+    products = 1.0 - 2.0 * differ / shots
+    np.fill_diagonal(products, 1.0)
+    return means, _covariance(means, products, np.ones(len(means)), shots)
 
 
 def sample_moments(samples: Array, counts: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -54,9 +66,16 @@ def sample_moments(samples: Array, counts: NDArray[np.int64]) -> tuple[Array, Ar
     """
     shots = int(counts.sum())
     means = counts @ samples / shots
-    spread = (samples.T * counts) @ samples / shots - np.outer(means, means)
-    unseen = 2.0 * np.abs(samples).max(axis=0, initial=0.0) / (shots + 1)
-    return means, spread / max(shots - 1, 1) + np.diag(unseen**2)
+    products = (samples.T * counts) @ samples / shots
+    return means, _covariance(means, products, np.abs(samples).max(axis=0), shots)
+
+
+def _covariance(means: Array, products: Array, largest: Array, shots: int) -> Array:
+    """Return the covariance of means, with what one more shot could change."""
+    spread = products - np.outer(means, means)
+    return np.asarray(
+        spread / max(shots - 1, 1) + np.diag((2.0 * largest / (shots + 1)) ** 2)
+    )
 
 
 def operator_moments(
@@ -83,7 +102,7 @@ def operator_moments(
     covariance = np.zeros((len(values), len(values)))
     by_rates = np.zeros(1)  # derivatives of the values, (num_operators, 2 N)
     for setting, (outcomes, counts) in zip(settings, tallies, strict=True):
-        weights = terms.weights[:, setting.strings] * setting.shares
+        weights = setting.weights
         if readout is None:
             means, errors = string_moments(outcomes, counts, setting.supports)
         else:

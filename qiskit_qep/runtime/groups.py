@@ -11,6 +11,7 @@ import rustworkx as rx
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     from .._pauli import PauliTerms
 
@@ -24,14 +25,14 @@ class Setting:
         signs: Bit mask of the qubits measured in Y or Z.
         strings: Numbers of the strings that this setting measures.
         supports: Bit mask of each of these strings: its value is the parity there.
-        shares: 1 / (number of settings that measure the string): its weight here.
+        weights: Their share in every operator, (num_operators, number of strings).
     """
 
     flips: int
     signs: int
     strings: NDArray[np.int64]
     supports: NDArray[np.uint64]
-    shares: NDArray[np.float64]
+    weights: csr_array
 
     def basis(self, num_qubits: int) -> str:
         """Return the basis as a label, qubit 0 rightmost."""
@@ -87,8 +88,10 @@ def _settings(terms: PauliTerms) -> tuple[Setting, ...]:
     settings = []
     for (in_x, in_z), measured in zip(bases, diagonal, strict=True):
         (here,) = np.nonzero(measured)
-        shares = 1.0 / diagonal[:, here].sum(axis=0)
-        settings.append(Setting(int(in_x), int(in_z), here, supports[here], shares))
+        weights = terms.weights[:, here] / diagonal[:, here].sum(axis=0)
+        settings.append(
+            Setting(int(in_x), int(in_z), here, supports[here], weights.tocsr())
+        )
     return tuple(settings)
 
 
