@@ -151,7 +151,11 @@ def measure(
     rows = model.coefficients(theta, x)
 
     def nudged_rows(slope: Array) -> NDArray[Any]:
-        return np.vstack([model.coefficients(theta, x, b * slope) for b in beta])
+        nudged = np.tile(rows, (len(beta), 1)).astype(beta.dtype)
+        nudged[:, model.readout_columns] = (beta * slope).reshape(len(nudged), -1)
+        if not np.isfinite(nudged).all():
+            raise ValueError(f"the loss's slope should be finite, got {slope}")
+        return nudged
 
     rng = [streams(seed, step, n, len(x)) for n in range(len(beta) + 1)]
     raw = None

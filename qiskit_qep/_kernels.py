@@ -88,10 +88,27 @@ def walsh_hadamard(a, mask):
 def butterflies(a, half, mask):
     """Transform by the bits of mask from ``half`` on."""
     while half < U(a.size):
-        if mask & half:
-            for g in range(U(0), U(a.size), half + half):
-                butterfly(a[g : g + half], a[g + half : g + half + half])
+        two = half + half
+        if mask & half and mask & two and two < U(a.size):
+            for g in range(U(0), U(a.size), two + two):
+                rest = g + two
+                low, high = a[g : g + half], a[rest : rest + half]
+                double_butterfly(
+                    low, a[g + half : rest], high, a[rest + half : rest + two]
+                )
+            half = two
+        elif mask & half:
+            for g in range(U(0), U(a.size), two):
+                butterfly(a[g : g + half], a[g + half : g + two])
         half += half
+
+
+@jit
+def double_butterfly(a, b, c, d):
+    """Transform by two bits in one pass over memory."""
+    for i in range(a.size):
+        w, x, y, z = a[i] + b[i], a[i] - b[i], c[i] + d[i], c[i] - d[i]
+        a[i], b[i], c[i], d[i] = w + y, x + z, w - y, x - z
 
 
 @jit

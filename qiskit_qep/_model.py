@@ -164,11 +164,11 @@ class Model:
         """
         theta, x = self.check(theta, x)
         nudge = np.asarray(nudge)
-        if not np.all(np.isfinite(nudge)):
+        if not np.isfinite(nudge).all():
             raise ValueError(f"nudge should be finite, got {nudge}")
         shape = (len(x), self.num_readout)
         try:
-            nudge = np.broadcast_to(nudge, shape)
+            nudge = np.full(shape, nudge)
         except ValueError:
             raise ValueError(
                 f"nudge should have shape {shape} or be one number, got {nudge.shape}"
@@ -180,7 +180,7 @@ class Model:
                 f"the parametrization {self._map!r} should give coefficients of shape "
                 f"{(len(x), self.num_driven)}, got {driven.shape}"
             )
-        return np.hstack([driven, nudge, fixed])
+        return np.concatenate([driven, nudge, fixed], axis=1)
 
     def check(self, theta: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
         """Return theta and x as float arrays of shape (P,) and (batch, num_inputs)."""
@@ -297,8 +297,8 @@ def _finite(name: str, values: ArrayLike) -> Array:
     array = np.asarray(values)
     if np.iscomplexobj(array):
         raise ValueError(f"{name} should be real, got {array.dtype}")
-    array = array.astype(np.float64)
-    if not np.all(np.isfinite(array)):
+    array = array.astype(np.float64, copy=False)
+    if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} should be finite, got {array[where]} at {where}")
     return array

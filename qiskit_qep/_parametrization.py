@@ -75,7 +75,7 @@ class Direct:
 
     def coefficients(self, theta: Array, x: Array) -> Array:
         """Return (theta, x), (batch, num_trainable + num_inputs)."""
-        return np.hstack([np.broadcast_to(theta, (len(x), len(theta))), x])
+        return np.concatenate([np.tile(theta, (len(x), 1)), x], axis=1)
 
     def pullback(self, theta: Array, x: Array, v: Array) -> tuple[Array, Array]:
         """Split v into its parts for theta and for x."""

@@ -483,6 +483,40 @@ def test_a_basis_that_fills_its_rows_is_computed_again(monkeypatch):
         np.testing.assert_allclose(phase.values[0], expected, atol=1e-9)
 
 
+# --- Single precision ---------------------------------------------------------------
+
+
+HARD = {
+    "gap of a thousandth": chain(np.ones(9), np.full(10, 0.4917)),
+    "gap of 2e-5": chain(np.ones(7), np.full(8, 0.3)),
+    "degenerate": (heisenberg(7, 1.0), np.ones(7)),
+    "almost classical": chain(np.linspace(1, 2, 7), np.full(8, 1e-6)),
+    "after training": reference.ising(np.random.default_rng(8), 8, size=5.0),
+    "complex": reference.general(np.random.default_rng(8), 8),
+}
+
+
+@pytest.mark.filterwarnings("ignore:sample 0 is .*degenerate")
+@pytest.mark.parametrize(("operators", "row"), HARD.values(), ids=HARD)
+def test_single_precision_changes_no_result(monkeypatch, operators, row):
+    found = []
+    for smallest in (1, 1 << 30):  # single precision wherever it may be, and nowhere
+        monkeypatch.setattr(exact, "SINGLE_DIM", max(smallest, 64))
+        phase = settle(operators, row)
+        nudged = row + 0.01 * np.random.default_rng(0).standard_normal(len(row))
+        found.append((phase, qep.Exact()(operators, nudged[None], start=phase)))
+    energies = np.linalg.eigvalsh(reference.total(operators, row))
+    for phase, _ in found:
+        assert phase.residual[0] < 1e-10 + 1e-12 * np.abs(row).max()
+        assert abs(phase.values[0] @ row - energies[0]) < 1e-9
+        true = reference.gap(energies)
+        assert true - 1e-9 < phase.gap[0] < 1.05 * true + 1e-9
+    single, double = (p[0] for p in found)
+    if single.gap[0] > 1e-3:
+        np.testing.assert_allclose(single.values, double.values, atol=1e-8)
+        np.testing.assert_allclose(found[0][1].values, found[1][1].values, atol=1e-8)
+
+
 # --- Complex coefficients -----------------------------------------------------------
 
 

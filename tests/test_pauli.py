@@ -5,13 +5,13 @@ from itertools import product
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 import reference
-from qiskit_qep import _kernels
+from qiskit_qep import _expectations, _kernels, _pauli
 from qiskit_qep._pauli import PauliTerms
 
 
@@ -248,6 +248,46 @@ def test_real_and_complex_arithmetic_agree(system):
         real.expectations(v, v),
         atol=1e-12,
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("num_qubits", [6, 9, 12])
+def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
+    rng = np.random.default_rng(num_qubits)
+    operators, row = reference.general(rng, num_qubits, real=True)
+    for bits in (4, 18):  # with flips beyond a block, and without
+        monkeypatch.setattr(_pauli, "BLOCK_BITS", bits)
+        h = PauliTerms.of(operators).hamiltonian(row[None])
+        v = draw_vectors(rng, 1, num_qubits, float).astype(dtype)
+        out = np.empty_like(v)
+        _kernels.apply_rows(h.layout, h.rows.astype(dtype), v, out, 0, 1)
+        expected = (
+            reference.matrix(
+                SparsePauliOp.sum(
+                    [c * op for c, op in zip(row, operators, strict=True)]
+                )
+            ).real
+            @ v[0]
+        )
+        assert np.abs(expected).max() > 0.01
+        atol = np.finfo(dtype).eps * 10 * np.abs(row).sum()
+        np.testing.assert_allclose(out[0], expected, atol=atol)
+
+
+@given(st.integers(0, 13), st.integers(1, 20), st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_sums_of_any_signs(num_qubits, number, seed):
+    rng = np.random.default_rng(seed)
+    size = max(2**num_qubits, 32)
+    bra, ket = rng.standard_normal((2, size))
+    flip = rng.integers(size, dtype=np.uint64)
+    signs = np.unique(rng.integers(size, size=number, dtype=np.uint64))
+    index, out = np.arange(size, dtype=np.uint64), np.empty(len(signs))
+    parity = 1.0 - 2.0 * (np.bitwise_count(index[:, None] & signs) & 1)
+    for block in (32, size):
+        _expectations.sums_of_flip(bra, ket, flip, signs, np.empty(block), out)
+        expected = (bra * ket[index ^ flip]) @ parity
+        np.testing.assert_allclose(out, expected, atol=1e-11 * size)
 
 
 @given(st.integers(0, 8), st.integers(0, 2**32 - 1))

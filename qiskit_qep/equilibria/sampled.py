@@ -111,8 +111,9 @@ def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[np.float64]:
     """
     if not setting.flips:
         squares = np.square(state.real)
-        squares += 0.0 if np.isrealobj(state) else np.square(state.imag)
-        return np.asarray(squares)
+        return np.asarray(
+            squares if np.isrealobj(state) else squares + np.square(state.imag)
+        )
     from .. import _sampling
 
     in_y = setting.flips & setting.signs
