@@ -34,6 +34,9 @@ class Gradient:
         prediction: Shape (batch, num_readout).
         prediction_stds: Standard errors of prediction, same shape.
         gap: Smallest gap of the free phases; nan where the equilibrium reports none.
+        bias: What a probing nudge says of the error of values that the size of beta
+            makes, same shape.
+        bias_stds: Its standard errors.
         raw: The same, nudged alike, from shots as they were, where errors of readout
             were taken out.
     """
@@ -48,6 +51,8 @@ class Gradient:
     prediction: Array
     prediction_stds: Array
     gap: float = np.nan
+    bias: Array | None = None
+    bias_stds: Array | None = None
     raw: Gradient | None = None
 
     @property
@@ -61,6 +66,11 @@ class Gradient:
         variance = self.stds**2 + self.slope_stds**2
         direction = self.values / self.norm if self.norm > 0 else self.values
         return float(np.sqrt(direction**2 @ variance))
+
+    @property
+    def signal_to_noise(self) -> float:
+        """Length of values over its standard error; infinite where it is exact."""
+        return self.norm / self.norm_std if self.norm_std > 0 else float("inf")
 
     def __repr__(self) -> str:
         """Show loss and length with error bars."""
@@ -136,6 +146,29 @@ def assemble(
         prediction_stds=stds_of(free)[:, columns],
         gap=float(np.min(gaps)),
     )
+
+
+def bias_of(
+    model: Model, theta: Array, x: Array, change: Array, covariance: Array | None
+) -> tuple[Array, Array]:
+    """Return the batch mean of a probe pulled back to theta, and its errors."""
+    bias = model.pullback(theta, x, change)[0]
+    variance = np.zeros(bias.shape)
+    if covariance is not None:
+        variance = _pullback_variance(model, theta, x, covariance)[0]
+    return bias.mean(axis=0), np.sqrt(variance.sum(axis=0)) / len(x)
+
+
+def scatter(model: Model, theta: Array, x: Array, change: Array) -> Array:
+    """Return standard errors from how the samples' gradients differ, nan for one.
+
+    A random sign makes one sample's gradient far off; only the others tell how far.
+    That samples differ by themselves counts as error, too.
+    """
+    by_theta = model.pullback(theta, x, change)[0]
+    if len(x) == 1:
+        return np.full(by_theta.shape[1], np.nan)
+    return np.asarray(by_theta.std(axis=0, ddof=1) / np.sqrt(len(x)))
 
 
 def _pullback_variance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Nudge:
         nodes: beta_n.
         weights: w_n.
         signed: Whether every sample draws a sign that multiplies beta_n and w_n.
+        probe: Other weights of the same nodes, whose sum estimates the stencil's bias.
+        is_normalized: Whether beta_n multiplies s / |s| instead of s.
         name: How it was made.
 
     Example:
@@ -35,14 +37,28 @@ class Nudge:
     nodes: tuple[complex, ...] = ()
     weights: tuple[complex, ...] = ()
     signed: bool = False
+    probe: tuple[float, ...] = ()
+    is_normalized: bool = False
     name: str = "Nudge()"
 
     @staticmethod
-    def centered(beta: float) -> Nudge:
-        r"""Use both signs: (<A>_{+b} - <A>_{-b}) / 2b, with an error of O(b^2)."""
+    def centered(beta: float, *, probe: bool = False) -> Nudge:
+        r"""Use both signs: D(b) = (<A>_{+b} - <A>_{-b}) / 2b, with an error of O(b^2).
+
+        With ``probe`` the states at +-b/2 are measured as well, and ``Gradient.bias``
+        is the error 4/3 (D(b) - D(b/2)) that they tell of.
+        """
         beta = _positive("beta", beta)
-        w = 0.5 / beta
-        return Nudge((beta, -beta), (w, -w), name=f"Nudge.centered({beta})")
+        w, name = 0.5 / beta, f"Nudge.centered({beta})"
+        if not probe:
+            return Nudge((beta, -beta), (w, -w), name=name)
+        third = 4.0 * w / 3.0
+        return Nudge(
+            (beta, -beta, 0.5 * beta, -0.5 * beta),
+            (w, -w, 0.0, 0.0),
+            probe=(third, -third, -2.0 * third, 2.0 * third),
+            name=f"Nudge.centered({beta}, probe=True)",
+        )
 
     @staticmethod
     def one_sided(beta: float) -> Nudge:
@@ -103,13 +119,25 @@ class Nudge:
 
     @staticmethod
     def random_sign(beta: float) -> Nudge:
-        r"""Prepare one nudged state of random sign: sigma (<A>_{sigma b} - <A>_0) / b.
+        r"""Prepare one state per sample, of random sign: sigma (<A>_{sigma b} - c) / b.
 
-        Unbiased for the centred difference, at half its states.
+        Unbiased for the centred difference whatever c is; it is the mean over the other
+        samples of the batch. For losses whose slope needs no prediction, as there is no
+        free phase: the loss and the prediction reported are those of the nudged states.
         """
         beta = _positive("beta", beta)
-        w, name = 1.0 / beta, f"Nudge.random_sign({beta})"
-        return Nudge((beta, 0.0), (w, -w), signed=True, name=name)
+        name = f"Nudge.random_sign({beta})"
+        return Nudge((beta,), (1.0 / beta,), signed=True, name=name)
+
+    def normalized(self) -> Nudge:
+        r"""Nudge by beta_n s / |s|, and multiply the result by |s|.
+
+        The push then does not fade as the loss falls, and with it the signal in the
+        shot noise.
+        """
+        if self.is_normalized or not self.nodes:
+            raise ValueError(f"{self} has no nudge to normalize")
+        return replace(self, is_normalized=True, name=f"{self.name}.normalized()")
 
     @property
     def reach(self) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from ._estimate import Gradient, with_error
 
 SCHEMA = 1
+PROBED = ("bias", "bias_stds")  # of a gradient whose nudge had a probe
 PACKAGES = ("qiskit-qep", "qiskit", "numpy", "scipy", "numba")
 
 
@@ -30,6 +31,9 @@ class State:
         memory: Of the optimizer, after the update that led here.
         seed: All randomness of the run comes from seed and step.
         model: Fingerprint of the model.
+        settled: Where every sample's next free phase starts, shape (num_samples,
+            num_angles), nan where it has not been settled; None for equilibria that
+            start afresh. A VQE needs it.
     """
 
     step: int
@@ -38,6 +42,7 @@ class State:
     memory: Any
     seed: int
     model: str
+    settled: np.ndarray | None = None
 
     @property
     def loss(self) -> float:
@@ -62,7 +67,7 @@ class State:
         for leaf in leaves:
             if leaf.dtype == object:
                 raise ValueError(
-                    f"the optimizer's memory should be arrays, got {leaf.item()!r}"
+                    f"the optimizer's memory should be arrays, got {leaf!r}"
                 )
         header = {
             "format": "qiskit_qep.State",
@@ -75,6 +80,8 @@ class State:
         }
         arrays: dict[str, Any] = _arrays(self.gradient, "gradient")
         arrays["theta"] = self.theta
+        if self.settled is not None:
+            arrays["settled"] = self.settled
         arrays |= {f"memory.{k}": leaf for k, leaf in enumerate(leaves)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         buffer = io.BytesIO()
@@ -132,13 +139,15 @@ def _restore(header: dict[str, Any], arrays: dict[str, Any]) -> State:
         memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
         seed=int(header["seed"]),
         model=str(header["model"]),
+        settled=arrays.get("settled"),
     )
 
 
 def _arrays(gradient: Gradient, name: str) -> dict[str, np.ndarray]:
     """Return the numbers of a gradient by name, those of its raw one below raw."""
     numbers = [f.name for f in fields(Gradient) if f.name != "raw"]
-    found = {f"{name}.{n}": np.asarray(getattr(gradient, n)) for n in numbers}
+    given = {n: getattr(gradient, n) for n in numbers}
+    found = {f"{name}.{n}": np.asarray(v) for n, v in given.items() if v is not None}
     raw = gradient.raw
     return found if raw is None else found | _arrays(raw, f"{name}.raw")
 
@@ -146,7 +155,8 @@ def _arrays(gradient: Gradient, name: str) -> dict[str, np.ndarray]:
 def _gradient(arrays: dict[str, np.ndarray], name: str) -> Gradient:
     """Undo ``_arrays``."""
     numbers = [f.name for f in fields(Gradient) if f.name != "raw"]
-    found = {n: arrays[f"{name}.{n}"] for n in numbers}
+    optional = [n for n in PROBED if f"{name}.{n}" not in arrays]
+    found = {n: arrays[f"{name}.{n}"] for n in numbers if n not in optional}
     measured: dict[str, Any] = {
         n: value if value.ndim else float(value) for n, value in found.items()
     }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._equilibrium import Phase
 from ._estimate import with_error
-from ._gradient import measure
 from ._loss import Loss, squared_error
+from ._measure import measure
 from ._nudge import Nudge
 from ._optimizers import Optimizer, adam
 from ._state import State, flatten, unflatten
@@ -101,12 +102,21 @@ def _iterate(
 ) -> Iterator[State]:
     said: set[str] = set()
 
-    def at(step: int, theta: NDArray[Any], memory: Any, seed: int) -> State:
+    def at(
+        step: int,
+        theta: NDArray[Any],
+        memory: Any,
+        seed: int,
+        settled: NDArray[Any] | None = None,
+    ) -> State:
         rows = rows_of_step(len(x), size, step, seed)
+        start = None
+        if settled is not None:
+            start = Phase(np.zeros((len(rows), 0)), state=(settled[rows],))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found, warning = measure(
-                model, theta, x[rows], y[rows], seed=seed, step=step, **how
+            found, warning, free = measure(
+                model, theta, x[rows], y[rows], seed=seed, step=step, start=start, **how
             )
         heard = [(str(w.message), w.category) for w in caught]
         for text, category in heard + [(warning, UserWarning)] * bool(warning):
@@ -115,7 +125,9 @@ def _iterate(
                 said.add(kind)
                 text = f"step {step}: {text} (said once per run)"
                 warnings.warn(text, category, stacklevel=3)
-        return State(step, theta, found, memory, seed, model.fingerprint)
+        if getattr(how["equilibrium"], "warm", False):
+            settled = _keep(settled, rows, free.state[-1], len(x))
+        return State(step, theta, found, memory, seed, model.fingerprint, settled)
 
     if state is None:
         assert seed is not None
@@ -129,7 +141,7 @@ def _iterate(
         values = state.gradient.values
         change, memory = optimizer.update(values, memory, state.theta)
         theta = np.asarray(state.theta + np.asarray(change), dtype=np.float64)
-        state = at(state.step + 1, theta, memory, state.seed)
+        state = at(state.step + 1, theta, memory, state.seed, state.settled)
         yield state
 
 
@@ -190,6 +202,19 @@ def describe(state: State) -> str:
         f"loss {with_error(g.loss, g.loss_std)}, "
         f"|grad| {with_error(g.norm, g.norm_std)}{gap}"
     )
+
+
+def _keep(
+    settled: NDArray[Any] | None,
+    rows: NDArray[np.int64],
+    angles: NDArray[Any],
+    num_samples: int,
+) -> NDArray[Any]:
+    """Return what every sample has last settled to, nan where it never did."""
+    size = (num_samples, angles.shape[1])
+    kept = np.full(size, np.nan) if settled is None else settled.copy()
+    kept[rows] = angles
+    return kept
 
 
 def _batch_size(x: NDArray[Any], y: NDArray[Any], batch_size: int | None) -> int:

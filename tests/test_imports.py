@@ -36,7 +36,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["equilibria"],
     ["_nudge", "_loss", "_optimizers", "_streams"],
     ["_estimate"],
-    ["_gradient", "_contrastive"],
+    ["_measure", "_gradient", "_contrastive"],
     ["_plan", "_fidelity", "_suggest"],
     ["_state", "_train"],
     ["datasets", "testing"],

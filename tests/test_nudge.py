@@ -21,7 +21,6 @@ STENCILS = {
     "centred": (Nudge.centered(B), 2, 1.0),
     "one-sided": (Nudge.one_sided(B), 1, 1.0),
     "one-sided, negative": (Nudge.one_sided(-B), 1, -1.0),
-    "random sign": (Nudge.random_sign(B), 1, 1.0),
     "chebyshev 2": (Nudge.chebyshev(B, 2), 2, 1.0),
     "chebyshev 3": (Nudge.chebyshev(B, 3), 2, 1.0),
     "chebyshev 4": (Nudge.chebyshev(B, 4), 4, None),
@@ -102,7 +101,6 @@ def test_the_noise_of_chebyshev_nodes_grows_slowly():
     [
         (Nudge.centered(B), 2),
         (Nudge.one_sided(B), 1),
-        (Nudge.random_sign(B), 1),
         (Nudge.chebyshev(B, 4), 4),
         (Nudge.chebyshev(B, 5), 4),
         (Nudge.holomorphic(B, 5), 3),

@@ -37,7 +37,7 @@ def gradients(equilibrium, executor, rows, nudge, **options):
     [
         (qep.Exact(), qep.Nudge.centered(0.02)),
         (qep.Exact(), qep.Nudge.infinitesimal()),
-        (qep.Sampled(500), qep.Nudge.random_sign(0.02)),
+        (qep.Sampled(500), qep.Nudge.one_sided(0.02)),
     ],
     ids=["centered", "infinitesimal", "shots"],
 )

@@ -349,7 +349,7 @@ def arrays_of(gradient):
 def test_the_seed_decides_everything(nudge):
     model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
     args = (model, np.full(model.num_trainable, 0.5), np.ones((4, 1)), np.ones((4, 1)))
-    how = {"equilibrium": qep.Sampled(100), "nudge": nudge}
+    how = {"equilibrium": qep.Sampled(100), "nudge": nudge, "loss": qep.cost_observable}
     first, second = (qep.gradient(*args, seed=3, **how) for _ in range(2))
     other, drawn, drawn_again = (
         qep.gradient(*args, seed=s, **how) for s in (4, None, None)
@@ -385,21 +385,82 @@ def test_a_batch_may_be_cut_anywhere(cut, num_spins, shots):
 
 
 def test_a_random_sign_is_unbiased_for_the_centred_difference():
+    """Averaged over all signs of three samples, each of which prepares one state."""
     model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
-    args = (model, np.linspace(0.3, 0.8, model.num_trainable), [[1.0]], [[-0.5]])
-    centred = qep.gradient(*args, nudge=qep.Nudge.centered(0.2)).values
-    found = np.array([
-        qep.gradient(*args, nudge=qep.Nudge.random_sign(0.2), seed=seed).values
-        for seed in range(100)
-    ])  # fmt: skip
-    plus, minus = (
-        qep.gradient(*args, nudge=qep.Nudge.one_sided(b)).values for b in (0.2, -0.2)
-    )
-    assert np.linalg.norm(plus - minus) > 0.05
-    is_plus = np.isclose(found, plus).all(axis=1)
-    assert np.all(is_plus | np.isclose(found, minus).all(axis=1))
-    assert abs(is_plus.sum() - 50) < 5 * 5  # sqrt(100 / 4)
-    np.testing.assert_allclose((plus + minus) / 2, centred, atol=1e-9)
+    theta, x = np.linspace(0.3, 0.8, model.num_trainable), [[1.0], [0.2], [-0.6]]
+    y, loss = [[-0.5], [0.3], [-0.8]], qep.cost_observable
+    how = {"loss": loss, "nudge": qep.Nudge.random_sign(0.2)}
+    found = {}
+    for seed in range(100):
+        g = qep.gradient(model, theta, x, y, seed=seed, **how)
+        found[g.values.tobytes()] = g
+    assert len(found) == 8
+    centred = qep.gradient(model, theta, x, y, loss=loss, nudge=qep.Nudge.centered(0.2))
+    values = np.array([g.values for g in found.values()])
+    inputs = np.array([g.inputs for g in found.values()])
+    np.testing.assert_allclose(values.mean(axis=0), centred.values, atol=1e-9)
+    np.testing.assert_allclose(inputs.mean(axis=0), centred.inputs, atol=1e-9)
+    assert centred.norm > 0.15
+    assert values.std(axis=0).max() > 0.1
+    stds = np.array([g.stds for g in found.values()])
+    assert (np.sqrt((stds**2).mean(axis=0)) > 0.8 * values.std(axis=0)).all()
+
+
+def test_a_random_sign_needs_a_slope_that_is_known():
+    model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
+    where = model, np.ones(5), [[1.0]], [[-1.0]]
+    nudge = qep.Nudge.random_sign(0.2)
+    with pytest.raises(ValueError, match=r"one state per sample.*cost_observable"):
+        qep.gradient(*where, nudge=nudge)
+    alone = qep.gradient(*where, nudge=nudge, loss=qep.cost_observable, seed=0)
+    assert np.isnan(alone.stds).all()  # one sample does not tell
+
+
+def test_a_probe_tells_the_bias():
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    where = model, np.linspace(0.3, 0.8, model.num_trainable), [[1.0]], [[-0.5]]
+    limit = qep.gradient(*where, nudge=qep.Nudge.infinitesimal()).values
+    probed = qep.gradient(*where, nudge=qep.Nudge.centered(0.2, probe=True))
+    plain = qep.gradient(*where, nudge=qep.Nudge.centered(0.2))
+    np.testing.assert_allclose(probed.values, plain.values, atol=1e-9)
+    error = plain.values - limit
+    assert np.linalg.norm(error) > 0.01
+    assert np.linalg.norm(probed.bias - error) < 0.2 * np.linalg.norm(error)
+    np.testing.assert_array_equal(probed.bias_stds, 0.0)
+    assert plain.bias is None
+    nudge = qep.Nudge.centered(0.2, probe=True)
+    noisy = [
+        qep.gradient(*where, nudge=nudge, equilibrium=qep.Sampled(500), seed=s)
+        for s in range(60)
+    ]
+    found = np.array([g.bias for g in noisy])
+    stds = np.array([g.bias_stds for g in noisy]).mean(axis=0)
+    assert (np.abs(found.mean(axis=0) - probed.bias) < 5 * stds / np.sqrt(60)).all()
+    assert noisy[0].signal_to_noise == noisy[0].norm / noisy[0].norm_std
+    assert probed.signal_to_noise == np.inf
+
+
+def test_a_normalized_nudge_has_one_length():
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[1, 2])
+    where = model, np.linspace(0.3, 0.8, model.num_trainable), [[1.0], [-1.0]]
+    pushes = []
+
+    def spy(operators, coefficients, *, start=None, rng=None):
+        pushes.append(np.linalg.norm(coefficients[:, model.readout_columns], axis=1))
+        return qep.Exact()(operators, coefficients)
+
+    y = [[-0.5, 0.9], [0.3, 0.4]]
+    nudge = qep.Nudge.centered(0.05).normalized()
+    found = qep.gradient(*where, y, nudge=nudge, equilibrium=spy)
+    np.testing.assert_allclose(pushes[1], 0.05)
+    limit = qep.gradient(*where, y, nudge=qep.Nudge.infinitesimal())
+    np.testing.assert_allclose(found.values, limit.values, atol=0.01)
+    np.testing.assert_allclose(found.inputs, limit.inputs, atol=0.01)
+    assert limit.norm > 0.5
+    learnt = qep.predict(*where)
+    assert qep.gradient(*where, learnt, nudge=nudge).norm < 1e-9
+    with pytest.raises(ValueError, match=r"no nudge to normalize"):
+        qep.Nudge.infinitesimal().normalized()
 
 
 def test_a_random_sign_is_unbiased_with_shots():

@@ -297,3 +297,33 @@ def test_circuits_may_share_parameters():
 
     found = minimize(energy, [a + 0.1, b - 0.1])
     assert abs(found.fun - phase.values[0] @ row) < 1e-8
+
+
+# -- training -------------------------------------------------------------------------
+
+
+def test_a_training_step_starts_where_the_last_one_ended(tmp_path):
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    x, y = np.linspace(-1, 1, 5)[:, None], np.sign(np.linspace(-1, 1, 5))[:, None]
+    ansatz = real_amplitudes(3, reps=1)  # starts at random: the samples' own minima
+    how = {
+        "equilibrium": qep.Prepared(qep.Variational("exact", ansatz)),
+        "batch_size": 2,
+    }
+    states = []
+    for state in qep.steps(model, x, y, seed=3, **how):
+        states.append(state)
+        if state.step == 6:
+            break
+    assert states[0].settled.shape == (5, ansatz.num_parameters)
+    assert np.isnan(states[0].settled).any(axis=1).sum() == 3
+    assert not np.isnan(states[2].settled).any()
+    states[1].save(tmp_path / "one.npz")
+    begun = qep.State.load(tmp_path / "one.npz")
+    np.testing.assert_array_equal(begun.settled, states[1].settled)
+    last = qep.train(model, x, y, steps=5, state=begun, progress=False, **how)
+    np.testing.assert_array_equal(last.theta, states[-1].theta)
+    np.testing.assert_array_equal(last.settled, states[-1].settled)
+    assert np.abs(states[-1].settled - states[2].settled).max() > 0.01
+    plain = qep.train(model, x, y, steps=1, seed=3, progress=False)
+    assert plain.settled is None

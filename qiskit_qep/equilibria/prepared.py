@@ -133,6 +133,11 @@ class Prepared:
         """Whether a nudged phase waits for its free one."""
         return self.preparation.follow
 
+    @property
+    def warm(self) -> bool:
+        """Whether a training step starts from what the last one settled to."""
+        return self.preparation.follow
+
     def __call__(
         self,
         operators: Sequence[Any],

@@ -61,6 +61,11 @@ class Sampled:
         """Whether a nudged phase waits for its free one."""
         return bool(getattr(self.equilibrium, "follow", False))
 
+    @property
+    def warm(self) -> bool:
+        """Whether a training step starts from what the last one settled to."""
+        return bool(getattr(self.equilibrium, "warm", False))
+
     def __call__(
         self,
         operators: Sequence[Any],

@@ -116,19 +116,31 @@ class Variational:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Array:
         """Return the parameters of lowest energy, shape (batch, num_parameters)."""
-        if start is not None:
-            begin = start.state[-1]
-        elif isinstance(self.ansatz, Ramp):
-            begin = self.ansatz.angles(operators, coefficients)
-        else:
-            size = (len(coefficients), self.ansatz.num_parameters)
-            rng = rng or [np.random.default_rng() for _ in coefficients]
-            begin = np.array([g.normal(0.0, 0.1, size[1]) for g in rng]).reshape(size)
+        begin = self._begin(operators, coefficients, start, rng)
         if self.energy == "exact":
             return self._descend(operators, coefficients, begin)
         if measure is None:
             raise ValueError("energy='shots' needs a sampler; give Prepared one")
         return self._search(coefficients, begin, measure, rng)
+
+    def _begin(
+        self,
+        operators: Sequence[Any],
+        coefficients: Array,
+        start: Phase | None,
+        rng: Sequence[np.random.Generator] | None,
+    ) -> Array:
+        """Return where to start: at a neighbour's minimum, if it is known."""
+        known = None if start is None else start.state[-1]
+        if known is not None and not np.isnan(known).any():
+            return known
+        if isinstance(self.ansatz, Ramp):
+            fresh = self.ansatz.angles(operators, coefficients)
+        else:
+            size = (len(coefficients), self.ansatz.num_parameters)
+            rng = rng or [np.random.default_rng() for _ in coefficients]
+            fresh = np.array([g.normal(0.0, 0.1, size[1]) for g in rng]).reshape(size)
+        return fresh if known is None else np.where(np.isnan(known), fresh, known)
 
     def _descend(
         self, operators: Sequence[Any], coefficients: Array, begin: Array

@@ -1,0 +1,230 @@
+"""One measurement of a gradient: settle, nudge, settle again, combine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.quantum_info import SparsePauliOp
+
+from ._estimate import (
+    Gradient,
+    assemble,
+    bias_of,
+    covariance_of,
+    scatter,
+    stds_of,
+)
+from ._streams import Streams, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._equilibrium import Equilibrium, Phase
+    from ._loss import Loss
+    from ._model import Model
+    from ._nudge import Nudge
+
+    Array = NDArray[np.float64]
+
+
+def measure(
+    model: Model,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    loss: Loss,
+    seed: int,
+    step: int = 0,
+    start: Phase | None = None,
+) -> tuple[Gradient, str, Phase]:
+    """Return the gradient of one training step, a warning or "", and the free phase.
+
+    The free phase settles from ``start``, if there is one.
+    """
+    theta, x = model.check(theta, x)
+    targets = loss.targets(model, y, len(x))
+    beta, weights, probe = _per_sample(nudge, seed, step, len(x))
+    free_weight = weights[np.equal(nudge.nodes, 0)].sum(axis=0).real
+    rows = model.coefficients(theta, x)
+
+    def nudged_rows(slope: Array) -> NDArray[Any]:
+        nudged = np.tile(rows, (len(beta), 1)).astype(beta.dtype)
+        push = beta * _direction(nudge, slope)[0]
+        nudged[:, model.readout_columns] = push.reshape(len(nudged), -1)
+        if not np.isfinite(nudged).all():
+            raise ValueError(f"the loss's slope should be finite, got {slope}")
+        return nudged
+
+    rng = [streams(seed, step, n, len(x)) for n in range(len(beta) + 1)]
+    raw: Gradient | None = None
+    bias: tuple[Array | None, Array | None] = (None, None)
+    if len(beta) == 0:
+        free = equilibrium(model.operators, rows, start=start, rng=rng[0])
+        slope = loss.slope(free.values[:, model.readout_columns], targets)
+        change, covariance = (
+            _respond(model, equilibrium, nudge, free, rows, slope),
+            None,
+        )
+    else:
+        free, nudged, slope = _settle(
+            model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng, start
+        )
+        length = _direction(nudge, slope)[1]
+        change, covariance = _combine(nudge, length * weights, free, nudged)
+        if nudge.probe:
+            bias = bias_of(
+                model, theta, x, *_combine(nudge, length * probe, free, nudged)
+            )
+        if free.raw is not None and nudged.raw is not None:
+            noisy = _combine(nudge, length * weights, free.raw, nudged.raw)
+            raw = assemble(
+                model, theta, x, targets, loss, free.raw, slope, *noisy, free_weight
+            )
+    made = assemble(
+        model, theta, x, targets, loss, free, slope, change, covariance, free_weight
+    )
+    if nudge.signed:
+        made = replace(made, stds=scatter(model, theta, x, change))
+    made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
+    return made, _near_gap(model, nudge, slope, free), free
+
+
+def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
+    """Return what beta multiplies, and what multiplies the weights."""
+    if not nudge.is_normalized:
+        return slope, np.ones((len(slope), 1))
+    length = np.linalg.norm(slope, axis=1, keepdims=True)
+    return slope / np.maximum(length, 1e-300), length
+
+
+def _per_sample(
+    nudge: Nudge, seed: int, step: int, batch: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the nodes to prepare, all weights and all probes, (nodes, batch, 1)."""
+    nodes = np.array(nudge.nodes)
+    sign = np.ones((batch, 1))
+    if nudge.signed:
+        rng = streams(seed, step, len(nodes) + 1, batch)
+        sign = np.array([g.choice([-1.0, 1.0]) for g in rng])[:, None]
+    prepared, weights, probe = (
+        np.array(numbers)[:, None, None] * sign
+        for numbers in (nodes[nodes != 0], nudge.weights, nudge.probe)
+    )
+    return prepared, weights, probe
+
+
+def _settle(
+    model: Model,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    loss: Loss,
+    targets: NDArray[Any],
+    rows: Array,
+    nudged_rows: Callable[[Array], NDArray[Any]],
+    rng: list[Streams],
+    begin: Phase | None,
+) -> tuple[Phase, Phase, Array]:
+    """Return the free phase, all nudged phases in one, and the slope.
+
+    A nudge of random sign has one phase, which stands for both. Otherwise nudged
+    phases wait for the free one where their slope or their start comes from it, and
+    all are settled in one call where neither does.
+    """
+    operators, batch = model.operators, len(rows)
+    if nudge.signed:
+        if loss.needs_prediction:
+            raise ValueError(
+                f"{nudge} prepares one state per sample, so the slope cannot wait for "
+                "a prediction; use cost_observable or expectation as the loss, or "
+                "Nudge.centered"
+            )
+        slope = loss.slope(np.zeros(targets.shape), targets)
+        only = equilibrium(operators, nudged_rows(slope), start=begin, rng=rng[1])
+        return only, only, slope
+    follows = nudge.is_complex or getattr(equilibrium, "follow", False)
+    if loss.needs_prediction or follows:
+        free = equilibrium(operators, rows, start=begin, rng=rng[0])
+        slope = loss.slope(free.values[:, model.readout_columns], targets)
+        start = free[np.tile(np.arange(batch), len(rng) - 1)]
+        later, left = nudged_rows(slope), reduce(add, rng[1:])
+        return free, equilibrium(operators, later, start=start, rng=left), slope
+    slope = loss.slope(np.zeros(targets.shape), targets)
+    every = np.vstack([rows, nudged_rows(slope)])
+    both = equilibrium(operators, every, rng=reduce(add, rng))
+    return both[slice(0, batch)], both[slice(batch, None)], slope
+
+
+def _combine(
+    nudge: Nudge, weights: NDArray[Any], free: Phase, nudged: Phase
+) -> tuple[Array, Array | None]:
+    """Return sum_n w_n <A>_n per sample, and the covariance of that sum."""
+    batch, size = free.values.shape
+    change = np.zeros((batch, size))
+    noisy = bool(stds_of(free).any() or stds_of(nudged).any())
+    covariance = np.zeros((batch, size, size)) if noisy else None
+    prepared = 0
+    for node, weight in zip(nudge.nodes, weights, strict=True):
+        if node == 0:
+            phase = free
+        else:
+            phase = nudged[slice(prepared * batch, (prepared + 1) * batch)]
+            prepared += 1
+        change += (weight * phase.values).real
+        if covariance is not None:
+            covariance += np.abs(weight[:, :, None]) ** 2 * covariance_of(phase)
+    if nudge.signed and batch > 1:  # any number may stand for <A>_0 but the row's own
+        others = (nudged.values.sum(axis=0) - nudged.values) / (batch - 1)
+        change -= weights.sum(axis=0) * others
+    return change, covariance
+
+
+def _respond(
+    model: Model,
+    equilibrium: Equilibrium,
+    nudge: Nudge,
+    free: Phase,
+    coefficients: Array,
+    slope: Array,
+) -> Array:
+    """Return the exact derivative of all values along the slope."""
+    response = getattr(equilibrium, "response", None)
+    if response is None:
+        raise TypeError(
+            f"{nudge} needs an equilibrium with a response, such as Exact, got "
+            f"{equilibrium!r}; use Nudge.centered with it"
+        )
+    direction = np.zeros(coefficients.shape)
+    direction[:, model.readout_columns] = slope
+    return np.asarray(response(free, model.operators, coefficients, direction))
+
+
+def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
+    """Say where a nudge is larger than the gap that it must not close."""
+    if free.gap is None or not nudge.nodes:
+        return ""
+    sizes = np.array(
+        [
+            np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
+            for op in model.readout
+        ]
+    )
+    push = nudge.reach * (np.abs(_direction(nudge, slope)[0]) @ sizes)
+    beyond = push > free.gap
+    if not beyond.any():
+        return ""
+    sample = int(np.argmax(push / np.maximum(free.gap, 1e-300)))
+    others = f" (and {beyond.sum() - 1} more)" if beyond.sum() > 1 else ""
+    return (
+        f"nudge {push[sample]:.2g} (beta * |slope|) exceeds the gap "
+        f"{free.gap[sample]:.2g} of sample {sample}{others}, the gradient may be "
+        "biased; lower beta"
+    )
