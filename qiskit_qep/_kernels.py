@@ -208,16 +208,14 @@ def apply_tile(h, v, out, g, far):
 @jit
 def apply(h, v, out):
     """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
-    bounds = h[3]
-    tile, block = U(TILE_BYTES // v.itemsize), U(1) << U(BLOCK_BITS)
-    total = 0.0
-    for g in range(U(0), U(v.size), tile):
-        total += apply_tile(h, v, out, g, 0)
-    if bounds[0, 1, 0] < bounds[0, 1, 9] or bounds[1, 1, 0] < bounds[1, 1, 9]:
-        total = 0.0
-        for column in range(U(0), block, tile):
-            for g in range(column, U(v.size), block):
-                total += apply_tile(h, v, out, g, 1)
+    bounds, total = h[3], 0.0
+    tile = U(TILE_BYTES // v.itemsize)
+    reaches = bounds[0, 1, 0] < bounds[0, 1, 9] or bounds[1, 1, 0] < bounds[1, 1, 9]
+    for far in range(2 if reaches else 1):
+        total, columns = 0.0, U(1) << U(BLOCK_BITS) if far else tile
+        for column in range(U(0), columns, tile):
+            for g in range(column, U(v.size), columns):
+                total += apply_tile(h, v, out, g, far)
     return total
 
 
