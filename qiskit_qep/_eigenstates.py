@@ -83,7 +83,7 @@ def eigenpair(h, rough, size, start, locked, own, tolerance, room, out):
         Energy, second Ritz value, measured residual.
     """
     basis, single, work = room
-    if len(locked) == 0 and single.shape[1] == out.size:
+    if len(locked) == 0 and len(single):
         enough = max(0.5 * tolerance, SINGLE * size)
         none = single[:0]
         _, second, steps = lanczos(rough, start, none, np.nan, enough, single, work)
@@ -115,7 +115,7 @@ def level_above(h, rough, size, start, locked, energy, tolerance, room):
     where that would be half a per cent of the distance.
     """
     basis, single, work = room
-    if single.shape[1] == start.size:
+    if len(single):
         near = np.empty(locked.shape, single.dtype)
         near[:] = locked
         above, _, _ = lanczos(rough, start, near, energy, SINGLE * size, single, work)
@@ -152,12 +152,12 @@ def settle(
     dim = states.shape[1]
     room = basis, single, np.empty((4, MAX_STEPS + 1))
     h, rough = allocate(layout, dim, basis), allocate(layout, single.shape[1], single)
-    own = np.empty((copies, single.shape[1]), np.float32)
+    own = np.empty((copies, single.shape[1]), single.dtype)
     most = level + 1 + (MAX_LEVELS if follow else 0)
     locked, found = np.empty((copies * most, dim), states.dtype), np.empty(most)
     for b in range(first, last):
         fill(layout, rows[b], h)
-        if single.size:
+        if len(single):
             halve(h, rough)
         size = np.sqrt(np.sum(rows[b] ** 2))
         best, weight, seen, second = 0, -1.0, 0.0, np.inf

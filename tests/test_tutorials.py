@@ -12,7 +12,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = sorted((ROOT / "tutorials").glob("*.ipynb"))
-SECONDS = 60  # for a whole notebook
+SECONDS = 180  # for a whole notebook, the kernels compiled on the way (40 s)
 
 
 def execute(notebook, folder, seconds=SECONDS):

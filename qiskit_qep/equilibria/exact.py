@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 DENSE_QUBITS = 4  # up to here LAPACK's eigh is quicker than Lanczos
 KEEP_BYTES = 1 << 28  # a Lanczos basis beyond this is computed twice instead
 KEEP_ROWS = 160
-SINGLE_DIM = 1 << 9  # from here Lanczos is quicker in float32 with corrections
+# From here Lanczos is worth running in float32 with corrections. It is quicker from 2^9
+# on, but smaller registers then never wait for the compilation of a second precision.
+SINGLE_DIM = 1 << 11
 RESPONSE_TOLERANCE = 1e-10  # of the source; a gradient has as many digits
 SAME_SYMMETRY = 0.01  # as in _eigenstates
 NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
@@ -191,10 +193,11 @@ def _lanczos(
         KEEP_ROWS if size * KEEP_ROWS * dim <= KEEP_BYTES else 4 for size in (8, 4)
     )
 
+    mixed = dim >= SINGLE_DIM
+
     def work(first: int, last: int) -> None:
         basis = _kernels.aligned(keep, dim, np.float64)
-        mixed = dim if dim >= SINGLE_DIM else 0
-        single = _kernels.aligned(keep_single, mixed, np.float32)
+        single = _kernels.aligned(keep_single, dim, np.float32) if mixed else basis[:0]
         _eigenstates.settle(*args, basis, single, results, first, last)
 
     _kernels.over_rows(work, batch, 64 * dim)
