@@ -78,6 +78,45 @@ def _covariance(means: Array, products: Array, largest: Array, shots: int) -> Ar
     )
 
 
+def histogram_moments(
+    terms: PauliTerms, settings: Sequence[Setting], outcomes: NDArray[np.uint64]
+) -> tuple[Array, Array]:
+    """Do what ``operator_moments`` does, for all rows of a small register at once.
+
+    A shot says a_k(i) of operator k in a setting, so that histograms of the 2^N
+    bitstrings i give all values by one product of matrices, and all covariances by
+    another.
+
+    Args:
+        terms: The operators' Pauli strings.
+        settings: Their measurement settings.
+        outcomes: Every shot as a number, shape (batch, num_settings, shots).
+
+    Returns:
+        Values, shape (batch, num_operators), and their covariances.
+    """
+    batch, _, shots = outcomes.shape
+    identity = (terms.flips | terms.signs) == 0
+    values = np.tile(terms.weights @ identity.astype(float), (batch, 1))
+    covariance = np.zeros((*values.shape, values.shape[1]))
+    first = terms.dim * np.arange(batch)[:, None]
+    index = np.arange(terms.dim, dtype=np.uint64)
+    for s, setting in enumerate(settings):
+        cells = (first + outcomes[:, s].astype(np.int64)).ravel()
+        tally = np.bincount(cells, minlength=batch * terms.dim) / shots
+        tally = tally.reshape(batch, terms.dim)
+        parity = np.bitwise_count(index[:, None] & setting.supports) & 1
+        weights = setting.weights.toarray().T
+        says = (1.0 - 2.0 * parity) @ weights
+        means = tally @ says
+        products = says.T @ (tally[:, :, None] * says)
+        spread = products - means[:, :, None] * means[:, None, :]
+        unseen = weights.T @ weights * (2.0 / (shots + 1)) ** 2
+        values += means
+        covariance += spread / max(shots - 1, 1) + unseen
+    return values, covariance
+
+
 def operator_moments(
     terms: PauliTerms,
     settings: Sequence[Setting],

@@ -10,7 +10,7 @@ from qiskit.circuit import ParameterVector
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
-from .counts import operator_moments
+from .counts import histogram_moments, operator_moments
 from .groups import measurement_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+HISTOGRAM = 512  # bitstrings up to which whole histograms are quicker than tallies
 BASIS = "basis"  # the name of the basis change's parameters
 
 
@@ -120,11 +121,15 @@ def read_counts(
             f"bits should hold shots of {terms.num_qubits} bits, got {bits.num_shots} "
             f"shots of {bits.num_bits}"
         )
-    tallies = [[_tally(shots) for shots in row] for row in integers(bits)]
+    outcomes = integers(bits)
 
     def phase(errors: Readout | None) -> Phase:
-        moments = [operator_moments(terms, settings, row, errors) for row in tallies]
-        values, covariance = map(np.array, zip(*moments, strict=True))
+        if errors is None and terms.dim <= HISTOGRAM:
+            values, covariance = histogram_moments(terms, settings, outcomes)
+        else:
+            tallies = ([_tally(shots) for shots in row] for row in outcomes)
+            moments = [operator_moments(terms, settings, t, errors) for t in tallies]
+            values, covariance = map(np.array, zip(*moments, strict=True))
         shots = bits.num_shots * len(settings)
         return Phase(values, covariance=covariance, shots=shots)
 
