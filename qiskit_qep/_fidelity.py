@@ -101,7 +101,7 @@ def fidelity_report(
         >>> model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
         >>> report = qep.fidelity_report(
         ...     model, np.full(9, 0.5), [[1.0]], [[-1.0]],
-        ...     equilibrium=qep.Prepared(qep.Ramp()))
+        ...     equilibrium=qep.Prepared(qep.Ramp(counterdiabatic=True)))
         >>> bool(report.fidelity > 0.99), bool(report.cosine > 0.99)
         (True, True)
     """

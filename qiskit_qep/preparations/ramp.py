@@ -49,8 +49,9 @@ class Ramp:
             function of [0, 1] onto itself.
         driver: D, another sum of one Pauli operator per qubit; its terms' signs are
             taken as they are.
-        counterdiabatic: Whether to add the local gauge field, one Y rotation per qubit
-            and step, that undoes what the speed excites (Sels and Polkovnikov, 2017).
+        counterdiabatic: Whether to add the local gauge field, two Y rotations per qubit
+            and step, that undoes much of what the speed excites (Sels and Polkovnikov,
+            2017). It takes no two-qubit gate; ``benchmarks.circuits`` has its effect.
 
     Raises:
         ValueError: If an argument is out of range, or the driver no such sum.
