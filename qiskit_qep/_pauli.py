@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
-from scipy.sparse import coo_array, csr_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
 Layout = tuple[
     "NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", "NDArray[np.int64]"
@@ -84,6 +84,8 @@ class PauliTerms:
                 entries.append((k, s, float(c)))
         rows, columns, values = zip(*entries, strict=True)
         shape = (len(operators), len(strings))
+        from scipy.sparse import coo_array  # 150 ms that an import need not take
+
         weights = coo_array((values, (rows, columns)), shape=shape).tocsr()
         masks = np.array(list(strings), dtype=np.uint64).reshape(-1, 2)
         return PauliTerms(operators[0].num_qubits, masks[:, 0], masks[:, 1], weights)

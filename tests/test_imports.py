@@ -176,6 +176,8 @@ SLOW_TO_LOAD = (
     "qiskit_algorithms",
     "qiskit_ibm_runtime",
     "qiskit_nature",
+    "scipy.linalg",
+    "scipy.sparse",
 )
 EXTRAS = ("distributed", "quimb", "sklearn", "torch")  # may not even be there
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import eigh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,6 +81,8 @@ def newton(
     Returns:
         The parameters, and the largest derivative that is left.
     """
+    from scipy.linalg import eigh  # 150 ms that an import of the package need not take
+
     damping, ridge = 1.0, 1e-4 * np.eye(len(p))
     energy, slope = landscape.energy(p)
     for _ in range(max_steps):
