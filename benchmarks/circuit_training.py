@@ -27,13 +27,13 @@ DIAMOND = ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # inputs 0 and 1, readout 3
 INTRODUCTION = f"""\
 XOR, {STEPS} steps ({NOISY_STEPS} on noise) of adam(0.02, b1=0.5), {SHOTS} shots per
 state and setting ({NOISY_SHOTS} on noise). "Reached" is a measured mean loss below 0.1
-with every sign right, at any step, "kept" after the last one; "exact" says of how many the
-trained parameters have every sign right in the exact ground states, too. "Diamond" is 4
-spins: both inputs coupled to the readout and to a hidden spin, and those two to each
-other. Ground states on a tree cannot solve XOR (they respond to every input with one
-sign), so that a device without short loops needs SWAPs for it. "Torino" is the noise of
-the best four qubits of FakeTorino, simulated, with readout mitigated; the angles of its
-VQE are found on a noiseless simulator."""
+with every sign right, at any step, "kept" after the last one; "exact" says of how
+many the trained parameters have every sign right in the exact ground states, too.
+"Diamond" is 4 spins: both inputs coupled to the readout and to a hidden spin, and those
+two to each other. Ground states on a tree cannot solve XOR (they respond to every input
+with one sign), so that a device without short loops needs SWAPs for it. "Torino" is the
+noise of the best four qubits of FakeTorino, simulated, with readout mitigated; the angles
+of its VQE are found on a noiseless simulator."""
 HEADS = (
     "network",
     "states",
