@@ -32,8 +32,8 @@ many the trained parameters have every sign right in the exact ground states, to
 "Diamond" is 4 spins: both inputs coupled to the readout and to a hidden spin, and those
 two to each other. Ground states on a tree cannot solve XOR (they respond to every input
 with one sign), so that a device without short loops needs SWAPs for it. "Torino" is the
-noise of the best four qubits of FakeTorino, simulated, with readout mitigated; the angles
-of its VQE are found on a noiseless simulator."""
+noise of the best four qubits of FakeTorino, simulated, with readout mitigated; the
+angles of its VQE are found on a noiseless simulator."""
 HEADS = (
     "network",
     "states",
