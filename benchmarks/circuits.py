@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from importlib.metadata import version
 
 PARTS = ("quality", "training", "throughput")
 SEEDS = {"quality": 60, "training": 10, "throughput": 7}
@@ -47,9 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
             print(line, flush=True)
         print(f"\n{part}: {time.perf_counter() - begun:.0f} s\n", flush=True)
     about = machine()
-    versions = ("qiskit-qep", "qiskit", "qiskit-aer", "numpy")
-    used = [f"{name} {about['versions'].get(name)}" for name in versions]
-    print(f"{about['cores']} cores of {about['cpu']}; {', '.join(used)}")
+    names = ("qiskit", "qiskit-aer", "numpy")
+    used = ", ".join(f"{name} {version(name)}" for name in names)
+    print(f"{about['cores']} cores of {about['cpu']}, commit {about['commit']}; {used}")
 
 
 if __name__ == "__main__":
