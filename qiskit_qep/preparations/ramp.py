@@ -113,7 +113,7 @@ class Ramp:
         coefficients: NDArray[Any],
         *,
         start: Phase | None = None,
-        measure: Callable[[Array], Array] | None = None,
+        measure: Callable[[Array], Phase] | None = None,
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Array:
         """Return the angle of every rotation, shape (batch, num_parameters).

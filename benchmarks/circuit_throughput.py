@@ -1,0 +1,191 @@
+"""How fast circuits are sampled, against the best hand-written use of Aer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+import qiskit_qep as qep
+
+from .circuit_quality import aer, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from qiskit import QuantumCircuit
+
+SIZES = (4, 6, 8, 12)
+RAMP = qep.Ramp(4, 12)
+ROWS = 32  # in two settings each: 64 bindings
+SHOTS = 1000
+INTRODUCTION = f"""\
+{ROWS} rows in 2 settings, {SHOTS} shots, all spins coupled, Ramp(4, 12). Ours:
+`Prepared.measure` through Aer's SamplerV2, bits reduced to expectation values and their
+covariance. Raw: AerSimulator().run of the same circuit and angles, `parameter_binds`,
+`runtime_parameter_bind_enable` and `memory`, its result left as it is. Taken in turn;
+medians and, in brackets, ranges."""
+STEP = f"""\
+The share of everything that is not Aer in a step of training: 8 spins, all coupled,
+Ramp(), {SHOTS} shots, batch of 16, a step's two jobs repeated raw."""
+
+
+@dataclass
+class Recorder:
+    """A sampler that remembers what it was asked.
+
+    Attributes:
+        sampler: Does the work.
+        asked: All PUBs since it was emptied.
+    """
+
+    sampler: Any
+    asked: list[SamplerPub] = field(default_factory=list)
+
+    def run(self, pubs: Iterable[Any], *, shots: int | None = None) -> Any:
+        """Remember and pass on."""
+        coerced = [SamplerPub.coerce(pub, shots) for pub in pubs]
+        self.asked += coerced
+        return self.sampler.run(coerced, shots=shots)
+
+
+@cache
+def simulator() -> Any:
+    """Return Aer as one would use it by hand."""
+    from qiskit_aer import AerSimulator
+
+    return AerSimulator()
+
+
+def raw_job(
+    circuit: QuantumCircuit, values: np.ndarray[Any, Any], shots: int
+) -> Callable[[int], Any]:
+    """Return what runs one PUB on Aer, without anything of ours or of primitives.
+
+    Args:
+        circuit: With free parameters.
+        values: Of these, shape (..., num_parameters).
+        shots: Per binding.
+    """
+    columns = values.reshape(-1, values.shape[-1]).T.tolist()
+    binds = [dict(zip(circuit.parameters, columns, strict=True))]
+
+    def call(seed: int) -> Any:
+        job = simulator().run(
+            circuit,
+            parameter_binds=binds,
+            shots=shots,
+            memory=True,
+            runtime_parameter_bind_enable=True,
+            seed_simulator=seed,
+        )
+        result = job.result()
+        if not result.success:
+            raise RuntimeError(f"Aer failed: {result.status}")
+        return result
+
+    return call
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def spread(numbers: Any, digits: str = ".0f") -> str:
+    """Return the median and the range."""
+    low, middle, high = np.quantile(numbers, [0.0, 0.5, 1.0])
+    return f"{middle:{digits}} ({low:{digits}} to {high:{digits}})"
+
+
+def in_turn(
+    ours: Callable[[int], Any], raw: Callable[[int], Any], repeats: int
+) -> np.ndarray[Any, Any]:
+    """Return seconds of both, shape (2, repeats), after one call of each."""
+    ours(0)
+    raw(0)
+    readings = [
+        [seconds(partial(call, k)) for call in (ours, raw)]
+        for k in range(1, repeats + 1)
+    ]
+    return np.array(readings).T
+
+
+def rates(size: int, repeats: int) -> str:
+    """Return one line of the table of bindings per second."""
+    rng = np.random.default_rng(size)
+    model = qep.models.transverse_field_ising(size, readout=[size - 1])
+    prepared = qep.Prepared(RAMP, aer, shots=SHOTS)
+    rows = rng.normal(0.0, 0.5, (ROWS, len(model.operators)))
+    angles = RAMP.angles(model.operators, rows)
+    circuit = prepared.circuit(model.operators)
+    _, values = qep.build_pub(circuit, model.operators, angles)
+    ours, raw = in_turn(
+        lambda k: prepared.measure(model.operators, angles, [np.random.default_rng(k)]),
+        raw_job(circuit, values, SHOTS),
+        repeats,
+    )
+    bindings = values.shape[0] * values.shape[1]
+    cells = (spread(bindings / ours), spread(bindings / raw), spread(ours / raw, ".2f"))
+    return f"| {size} | {' | '.join(cells)} |"
+
+
+def step_share(repeats: int, *, size: int = 8, batch: int = 16) -> str:
+    """Return the line of the table of a training step."""
+    model = qep.models.transverse_field_ising(size, inputs=range(4), readout=[size - 1])
+    corners = [[1.0 - 2.0 * (k >> q & 1) for q in range(4)] for k in range(batch)]
+    x = np.array(corners)
+    y = x.prod(axis=1, keepdims=True)
+    asked: list[SamplerPub] = []
+
+    def sampler(seed: int) -> Any:
+        return Recorder(aer(seed), asked)
+
+    settle = qep.Prepared(qep.Ramp(), sampler, shots=SHOTS)
+    training = qep.steps(model, x, y, equilibrium=settle, seed=1)
+    next(training)
+    whole, alone = [], []
+    for k in range(repeats):
+        asked.clear()
+        whole.append(seconds(lambda: next(training)))
+        jobs = [
+            raw_job(
+                pub.circuit,
+                pub.parameter_values.as_array(pub.circuit.parameters),
+                SHOTS,
+            )
+            for pub in asked
+        ]
+        alone.append(sum(seconds(partial(job, k)) for job in jobs))
+    total, raw = np.array(whole), np.array(alone)
+    cells = (
+        str(len(asked)),
+        spread(total, ".2f"),
+        spread(raw, ".2f"),
+        spread(100 * (total - raw) / total),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def lines(seeds: int = 7, *, quick: bool = False) -> Iterator[str]:
+    """Yield the report line by line.
+
+    Args:
+        seeds: Readings of each.
+        quick: Whether to take one reading of the smallest circuits only.
+    """
+    seeds = 1 if quick else seeds
+    yield "### Bindings per second\n"
+    yield INTRODUCTION + "\n"
+    yield table(("spins", "ours", "raw", "time, ours / raw"))
+    for size in SIZES[:1] if quick else SIZES:
+        yield rates(size, seeds)
+    yield f"\n### A whole step\n\n{STEP}\n"
+    yield table(("jobs", "seconds", "seconds in Aer", "per cent outside"))
+    yield step_share(seeds, size=5) if quick else step_share(seeds)
