@@ -27,6 +27,8 @@ from ._optimizers import momentum as momentum
 from ._optimizers import sgd as sgd
 from ._parametrization import Parametrization as Parametrization
 from ._parametrization import direct as direct
+from ._plan import Plan as Plan
+from ._plan import plan as plan
 from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
