@@ -1,5 +1,6 @@
 """Runs that survive: killed anywhere, they go on bit for bit and pay once."""
 
+import copy
 import gc
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.primitives import StatevectorSampler
+from qiskit_aer.primitives import SamplerV2
 
 import qiskit_qep as qep
-from qiskit_qep.runtime.journal import Journal
-from qiskit_qep.testing import FAULTS, Chaos
+from qiskit_qep.runtime.faults import classify
+from qiskit_qep.runtime.journal import Journal, _line
+from qiskit_qep.testing import FAULTS, Chaos, RefusalError
 
 MODEL = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
 X, Y = np.array([[0.5], [-1.0]]), np.array([[1.0], [-1.0]])
@@ -167,6 +171,43 @@ def test_a_fault_around_any_call_changes_nothing(
     forget()
     np.testing.assert_array_equal(train(cloud(path, chaos)).theta, expected)
     assert len(chaos.taken) == chaos.attempts == JOBS
+
+
+def aer(seed):
+    return SamplerV2(seed=seed)
+
+
+def test_seeded_aer_goes_on_bit_for_bit(path, monkeypatch):
+    wanted = train(aer).theta
+    heal = die(monkeypatch, 8, "after")
+    with pytest.raises(Died, match="killed"):
+        train(qep.Resumable(aer, journal=path))
+    heal()
+    forget()
+    again = train(qep.Resumable(aer, journal=path)).theta
+    np.testing.assert_array_equal(again, wanted)
+
+
+def test_a_sampler_without_a_seed_is_replayed_by_the_seed_of_the_run(path):
+    chaos = Chaos(StatevectorSampler())  # as a device: no two runs are alike
+    first = train(cloud(path, chaos)).theta
+    forget()
+    np.testing.assert_array_equal(train(cloud(path, chaos)).theta, first)
+    assert chaos.attempts == JOBS
+    assert not np.array_equal(train(cloud(path, chaos), seed=8).theta, first)
+
+
+def test_threads_share_a_journal(path):
+    chaos, answers = Chaos(simulator), []
+    x, y = np.linspace(-1, 1, 6)[:, None], np.ones((6, 1))
+    for _ in range(2):
+        with ThreadPoolExecutor(3) as executor:
+            inner = qep.Prepared(qep.Ramp(1, 1), cloud(path, chaos), shots=20)
+            settle = qep.Parallel(inner, executor)
+            how = {"equilibrium": settle, "seed": 1}
+            answers.append(qep.gradient(MODEL, np.ones(5), x, y, **how).values)
+    np.testing.assert_array_equal(*answers)
+    assert len({e.fingerprint for e in Journal.open(path).entries}) == chaos.attempts
 
 
 PROGRAM = """
@@ -318,6 +359,63 @@ def test_the_journal_holds_no_secret(path):
     assert "planted-secret" not in path.read_text() + repr(sampler)
 
 
+def test_a_journal_is_not_sent_to_another_process(path):
+    with pytest.raises(TypeError, match="stays in the process that holds"):
+        copy.copy(cloud(path, Chaos(simulator)))
+
+
+@given(at=st.floats(0, 1), byte=st.binary(max_size=2))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_a_journal_it_is_read_or_refused(tmp_path_factory, at, byte):
+    path = tmp_path_factory.mktemp("fuzzed") / "run.jobs.jsonl"
+    at = int(at * len(WHOLE))
+    path.write_bytes(WHOLE[:at] + byte + WHOLE[at + 1 :])
+    before = path.read_bytes()
+    try:
+        assert len(Journal.open(path).entries) in (1, 2)
+        forget()
+    except qep.JournalError:
+        assert path.read_bytes() == before
+
+
+WHOLE = b"".join(
+    _line({"at": 1.0, **record})
+    for record in (
+        {"kind": "opened", "format": "qiskit_qep.Journal", "schema": 1, "run": "ab"},
+        *(
+            {
+                "kind": "intent",
+                "request": k,
+                "fingerprint": "0",
+                "circuits": "1",
+                "seed": 1,
+                "shots": 10,
+                "backend": "chaos",
+                "tag": None,
+                "estimate": 2.0,
+            }
+            for k in range(2)
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "match"),
+    [
+        ({"kind": "opened", "schema": 2}, "has schema 2, this version reads 1"),
+        ({"kind": "submitted", "request": -1, "job": "a"}, "does not understand"),
+        ({"kind": "intent", "request": 7}, "does not understand"),
+        ({"kind": "novel", "request": 0}, "does not understand"),
+        ({"kind": "closed", "request": 0}, "does not understand"),
+    ],
+)
+def test_a_line_of_another_version_is_refused(path, record, match):
+    path.write_bytes(WHOLE + _line({"at": 2.0, **record}))
+    with pytest.raises(qep.JournalError, match=match):
+        Journal.open(path)
+
+
 # -- faults ---------------------------------------------------------------------------
 
 STOPS = {
@@ -391,6 +489,45 @@ def test_any_mixture_ends_in_the_same_numbers(
     assert len({e.fingerprint for e in Journal.open(path).entries}) == JOBS
 
 
+@pytest.mark.parametrize("state", ["ERROR", "CANCELLED"])
+def test_a_job_that_failed_is_named_and_submitted_by_a_rerun(
+    path, expected, monkeypatch, state
+):
+    chaos = Chaos(simulator)
+    status = qep.testing.ChaosJob.status
+    monkeypatch.setattr(
+        qep.testing.ChaosJob,
+        "status",
+        lambda job: state if job.name == "chaos-2" else status(job),
+    )
+    with pytest.raises(qep.FailedJobError, match=f"chaos-2 on chaos ended as {state}"):
+        train(cloud(path, chaos))
+    forget()
+    np.testing.assert_array_equal(train(cloud(path, chaos)).theta, expected)
+    assert chaos.attempts == JOBS + 1
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (RefusalError("401", 401), "authentication"),
+        (RefusalError("usage limit", 400), "quota"),
+        (RefusalError("bad", 400), "invalid"),
+        (RefusalError("slow", 408), "connection"),
+        (RefusalError("down", 503), "connection"),
+        (RuntimeError("403 Client Error: Forbidden"), "authentication"),
+        (RuntimeError("Session xy has been closed"), "session"),
+        (TimeoutError("timed out"), "connection"),
+        (ValueError("no JSON"), "other"),  # of an answer: it may have been submitted
+    ],
+)
+def test_errors_are_told_apart(error, fault):
+    assert classify(error) == fault
+    outer = RuntimeError("could not")
+    outer.__cause__ = error
+    assert classify(outer) == fault
+
+
 # -- budgets --------------------------------------------------------------------------
 
 
@@ -418,3 +555,12 @@ def test_wall_time_is_a_budget_too(path, clock):
     with pytest.raises(qep.BudgetError, match=r"max_wall_time is 100, 101 spent"):
         train(sampler, steps=STEPS + 1, seed=9)
     assert chaos.attempts == JOBS
+
+
+def test_waiting_ends_with_the_wall_time(path, clock, monkeypatch):
+    chaos = Chaos(simulator)
+    monkeypatch.setattr(qep.testing.ChaosJob, "status", lambda job: "QUEUED")
+    with pytest.raises(qep.BudgetError, match="job chaos-0 is still waiting; it is in"):
+        train(cloud(path, chaos, max_wall_time=3600))
+    assert 3600 < clock[0] < 3700
+    assert chaos.attempts == 1

@@ -230,18 +230,20 @@ class Journal:
             self.run, self._started, self._last = what["run"], at, at
             return
         self._last = at
+        number, known = what.pop("request"), len(self.entries)
+        if number not in ([known] if kind == "intent" else range(known)):
+            raise IndexError(number)
         if kind == "intent":
-            entry = Entry(at=at, number=what.pop("request"), **what)
-            self.entries.append(entry)
+            self.entries.append(Entry(at=at, number=number, **what))
         else:
-            entry = self.entries[what.pop("request")]
+            entry = self.entries[number]
             if kind == "closed":
                 entry = replace(entry, closed=what["why"], counts=what["counts"])
             elif kind in ("submitted", "received"):
                 entry = replace(entry, **what)
             else:
                 raise KeyError(kind)
-            self.entries[entry.number] = entry
+            self.entries[number] = entry
 
 
 _opening = threading.Lock()

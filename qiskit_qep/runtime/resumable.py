@@ -115,6 +115,13 @@ class Resumable(BaseSamplerV2):
         object.__setattr__(self, "_budget", Budget(*limits))
         object.__setattr__(self, "_journal", Journal.open(self.journal))
 
+    def __getstate__(self) -> Any:
+        """Refuse to be sent: a second process would pay for the same jobs."""
+        raise TypeError(
+            f"{type(self).__name__} stays in the process that holds {self.journal}; "
+            "with Parallel, use threads"
+        )
+
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
     ) -> RecordedJob:
