@@ -269,6 +269,24 @@ def test_requests_that_are_alike_have_answers_of_their_own(path):
     assert chaos.attempts == 2
 
 
+def test_a_repeated_simulation_keeps_its_place_among_its_like(path):
+    circuit = QuantumCircuit(8)
+    circuit.h(range(8))
+    circuit.measure_all()
+
+    def both(order):
+        sampler = qep.Resumable(StatevectorSampler(), journal=path)
+        jobs = [sampler.run([circuit], shots=50) for _ in range(2)]
+        return {k: jobs[k].result()[0].data.meas.array for k in order}
+
+    second = both([1])[1]  # the first is never read
+    Journal.open(path).live.clear()
+    forget()
+    found = both([0, 1])
+    np.testing.assert_array_equal(found[1], second)
+    assert not np.array_equal(found[0], second)
+
+
 # -- the journal ----------------------------------------------------------------------
 
 
@@ -386,6 +404,7 @@ WHOLE = b"".join(
             {
                 "kind": "intent",
                 "request": k,
+                "slot": k,
                 "fingerprint": "0",
                 "circuits": "1",
                 "seed": 1,
@@ -463,6 +482,15 @@ def test_a_fault_that_lasts_stops_and_pays_for_nothing(path, clock, fault):
         assert chaos.attempts == 4
         forget()
     assert 10 < clock[0] < 1000  # waited, but not for ever
+
+
+def test_a_job_whose_answer_is_of_no_use_can_be_given_up(path, expected):
+    chaos = Chaos(simulator, {3: ["nan"]}, reads=100)
+    with pytest.raises(qep.AnswerError, match="not finite"):
+        train(cloud(path, chaos, accept=("lost",)))
+    forget()
+    np.testing.assert_array_equal(train(cloud(path, chaos)).theta, expected)
+    assert chaos.attempts == JOBS + 1
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -27,6 +27,8 @@ class Entry:
 
     Attributes:
         number: Of the request, from 0.
+        slot: Number of the first entry of this request: its own, unless that job was
+            closed and this one replaces it.
         fingerprint: Of circuits, bindings, shots and seed.
         circuits: Fingerprint of the circuits alone.
         seed: That ``Prepared`` gave the request.
@@ -43,6 +45,7 @@ class Entry:
     """
 
     number: int
+    slot: int
     fingerprint: str
     circuits: str
     seed: int | None

@@ -39,6 +39,7 @@ class Request:
         service: Where the job is found by its identifier, or None.
         budget: Whose wall time ends the waiting.
         failed: To be called when there is no answer.
+        gives_up: Whether a job whose answer cannot be used is closed as lost.
     """
 
     pubs: tuple[SamplerPub, ...]
@@ -46,6 +47,7 @@ class Request:
     service: Any
     budget: Budget
     failed: Callable[[], None]
+    gives_up: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,12 @@ class RecordedJob(BasePrimitiveJob[PrimitiveResult[Any], Any]):
         """Wait for the answer, read it and record it."""
         what = f"reading job {self._job_id} from {self.entry.backend}"
         self._wait(what)
-        answer = patiently(self._read, what)
+        try:
+            answer = patiently(self._read, what)
+        except AnswerError:
+            if self.request.gives_up:
+                self.journal.closed(self.entry, "answer unusable", counts=True)
+            raise
         seconds = self._charged()
         with self.journal.lock:
             if self.entry.answer is None:  # or another thread was quicker

@@ -65,7 +65,8 @@ class Resumable(BaseSamplerV2):
             charged earlier ones, and as estimated for the next.
         max_wall_time: Stop when processes have worked this many seconds.
         accept: What is refused otherwise: going on with another "backend" or another
-            "circuit" than the journal's, and paying once more for jobs that are "lost".
+            "circuit" than the journal's, and paying once more for jobs that are "lost":
+            that cannot be looked for, or whose answers cannot be used.
 
     Raises:
         ValueError: If an argument is out of range, or the journal damaged or in use.
@@ -138,19 +139,28 @@ class Resumable(BaseSamplerV2):
         key = request_fingerprint(asked)
         with self._journal.lock:
             same = [e for e in self._journal.entries if e.fingerprint == key]
-            same = [e for e in same if not e.closed]
-            number = self._asked[key]
-            entry = same[number] if number < len(same) else None
+            latest = list({e.slot: e for e in same}.values())  # in order of the slots
+            number = self._asked[key]  # requests that are alike have slots of their own
+            known = latest[number] if number < len(latest) else None
+            entry = None if known is None or known.closed else known
             if entry is not None and entry.answer is None:
                 entry = self._recovered(entry, sampler)
             if entry is None:
-                entry = self._submit(key, asked, sampler, shots)
-            self._asked[key] += 1  # requests that are alike have answers of their own
+                slot = len(self._journal.entries) if known is None else known.slot
+                entry = self._submit(key, slot, asked, sampler, shots)
+            self._asked[key] += 1
 
         def failed() -> None:
             self._asked[key] -= 1  # asked again, it is the same request
 
-        request = Request(tuple(asked), sampler, self.service, self._budget, failed)
+        request = Request(
+            pubs=tuple(asked),
+            sampler=sampler,
+            service=self.service,
+            budget=self._budget,
+            failed=failed,
+            gives_up="lost" in self.accept,
+        )
         return RecordedJob.of(self._journal, entry, request)
 
     def _sampler_of(self, asked: Sequence[SamplerPub]) -> BaseSamplerV2:
@@ -207,6 +217,7 @@ class Resumable(BaseSamplerV2):
     def _submit(
         self,
         key: str,
+        slot: int,
         asked: Sequence[SamplerPub],
         sampler: BaseSamplerV2,
         shots: int | None,
@@ -225,6 +236,7 @@ class Resumable(BaseSamplerV2):
         tag = f"qep-{journal.run}-{len(journal.entries)}"
         with tagged(sampler, tag) as has_tag:
             entry = journal.intent(
+                slot=slot,
                 fingerprint=key,
                 circuits=circuits,
                 seed=request_seed(asked),
