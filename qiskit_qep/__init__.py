@@ -3,6 +3,7 @@
 from . import datasets as datasets
 from . import models as models
 from . import plotting as plotting
+from . import testing as testing
 from ._contrastive import contrastive as contrastive
 from ._equilibrium import Equilibrium as Equilibrium
 from ._equilibrium import Phase as Phase
@@ -26,6 +27,8 @@ from ._optimizers import momentum as momentum
 from ._optimizers import sgd as sgd
 from ._parametrization import Parametrization as Parametrization
 from ._parametrization import direct as direct
+from ._plan import Plan as Plan
+from ._plan import plan as plan
 from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
@@ -36,13 +39,20 @@ from .equilibria.prepared import Prepared as Prepared
 from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational
+from .runtime.answers import AnswerError as AnswerError
+from .runtime.costs import BudgetError as BudgetError
 from .runtime.devices import best_qubits as best_qubits
 from .runtime.devices import cut_backend as cut_backend
+from .runtime.faults import ServiceError as ServiceError
+from .runtime.journal import JournalError as JournalError
 from .runtime.readout import Readout as Readout
 from .runtime.readout import calibration_circuits as calibration_circuits
+from .runtime.recorded import FailedJobError as FailedJobError
 from .runtime.requests import build_pub as build_pub
 from .runtime.requests import measurement_circuit as measurement_circuit
 from .runtime.requests import read_counts as read_counts
+from .runtime.resumable import Resumable as Resumable
+from .runtime.resumable import UnknownJobError as UnknownJobError
 from .runtime.transpiled import Transpiled as Transpiled
 
 __version__ = "0.1.0"

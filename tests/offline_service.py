@@ -90,8 +90,18 @@ class OfflineClient:
             "state": state,
             "status": state["status"],
             "created": job["created"],
+            "tags": job["job_tags"],
         }
         return answer if exclude_params else answer | {"params": job["params"]}
+
+    def jobs_get(self, limit=None, skip=None, job_tags=None, **_):
+        """List jobs, the last first; every one has all the tags."""
+        found = [
+            self.job_get(name)
+            for name, job in self.jobs.items()
+            if set(job_tags or []) <= set(job["job_tags"] or [])
+        ][::-1]
+        return {"jobs": found[skip or 0 :][:limit], "count": len(found)}
 
     def job_metadata(self, job_id):
         return {"usage": {"qpu_charge_time_seconds": 1}, "timestamps": {}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
@@ -11,6 +12,7 @@ from qiskit.primitives import BaseSamplerV2
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
+from ..runtime.fingerprints import stamped
 from ..runtime.readout import Readout, calibration_circuits, suppress_errors
 from ..runtime.requests import build_pub, measurement_circuit, read_counts
 from ..runtime.seeds import job_seed, refuse_fixed_seed, seeded
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from .._pauli import PauliTerms
 
     Array = NDArray[np.float64]
+
+
+_submission = Lock()
 
 
 class Preparation(Protocol):
@@ -184,15 +189,17 @@ class Prepared:
             states = self.preparation.states(operators, angles)
             values = pauli_terms(operators).expectations(states, states).real
             return Phase(values, state=(states, angles))
-        pub = build_pub(self.circuit(operators), operators, angles)
-        sampler = self.sampler
+        circuit, values = build_pub(self.circuit(operators), operators, angles)
+        sampler, seed = self.sampler, job_seed(rng)
         if not isinstance(sampler, BaseSamplerV2):
-            sampler = seeded(sampler, job_seed(rng))
+            sampler = seeded(sampler, seed)
             if self.mitigation == "full":
                 suppress_errors(sampler)
         mitigated = self.mitigation != "none"
-        calibration = calibration_circuits(pub[0].num_qubits) if mitigated else ()
-        job = sampler.run([pub, *calibration], shots=self.shots)
+        calibration = calibration_circuits(circuit.num_qubits) if mitigated else ()
+        with _submission:  # the circuit is shared, also by the threads of Parallel
+            circuit.metadata = stamped(circuit.metadata, seed)  # known to Resumable
+            job = sampler.run([(circuit, values), *calibration], shots=self.shots)
         bits, *known = (answer.data.meas for answer in job.result())
         readout = Readout.of(*known) if mitigated else None
         phase = read_counts(operators, bits, readout)

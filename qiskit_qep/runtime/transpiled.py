@@ -101,7 +101,15 @@ class Transpiled(BaseSamplerV2):
             ValueError: If the device cannot run a circuit, or not with these angles.
         """
         asked = [SamplerPub.coerce(pub, shots) for pub in pubs]
-        return self.sampler.run([self._isa(pub, asked) for pub in asked], shots=shots)
+        return self.sampler.run(self.isa(asked), shots=shots)
+
+    def isa(self, asked: Sequence[SamplerPub]) -> list[SamplerPub]:
+        """Return the PUBs for the device, without submitting them.
+
+        Raises:
+            ValueError: If the device cannot run a circuit, or not with these angles.
+        """
+        return [self._isa(pub, asked) for pub in asked]
 
     def template(
         self, circuit: QuantumCircuit, qubits: Sequence[int] | None = None
@@ -132,6 +140,7 @@ class Transpiled(BaseSamplerV2):
         if like is not None:
             qubits = measured_qubits(self.template(asked[like].circuit).circuit)
         template = self.template(pub.circuit, qubits)
+        template.circuit.metadata = pub.circuit.metadata  # of this request
         values = template.bind(pub.parameter_values.as_array(pub.circuit.parameters))
         bound = BindingsArray({tuple(template.circuit.parameters): values}, pub.shape)
         return SamplerPub(template.circuit, bound, pub.shots)

@@ -1,0 +1,296 @@
+"""The journal of a run: one line for every step that costs money, before and after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary, finalize
+
+FORMAT, SCHEMA = "qiskit_qep.Journal", 1
+BEGIN = b'{"check": "'  # of every line
+
+
+class JournalError(ValueError):
+    """A journal that cannot be used as it is; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request, and how far it has come.
+
+    Attributes:
+        number: Of the request, from 0.
+        slot: Number of the first entry of this request: its own, unless that job was
+            closed and this one replaces it.
+        fingerprint: Of circuits, bindings, shots and seed.
+        circuits: Fingerprint of the circuits alone.
+        seed: That ``Prepared`` gave the request.
+        shots: Of all PUBs together.
+        backend: Where it was sent.
+        tag: Of the job, by which a service finds it; None where there are no tags.
+        estimate: Expected QPU seconds.
+        at: When it was written, in seconds since 1970.
+        job: Identifier of the job, once it is known.
+        answer: The bits, once they are there.
+        seconds: QPU seconds that the service charged, where it says so.
+        closed: Why the job will never be asked for again; empty while it may.
+        counts: Whether it counts as spent.
+    """
+
+    number: int
+    slot: int
+    fingerprint: str
+    circuits: str
+    seed: int | None
+    shots: int
+    backend: str
+    tag: str | None
+    estimate: float
+    at: float
+    job: str | None = None
+    answer: list[dict[str, Any]] | None = None
+    seconds: float | None = None
+    closed: str = ""
+    counts: bool = True
+
+
+@dataclass(eq=False)
+class Journal:
+    """An append-only file of JSON lines, each on disk before anything else happens.
+
+    Kinds of lines: ``opened`` (by a process), ``intent`` (about to submit),
+    ``submitted`` (with the job's identifier), ``received`` (with the bits), ``closed``
+    (refused, failed or lost: the request may be sent anew). Every line carries the
+    first letters of its own SHA-256.
+
+    Attributes:
+        path: Of the file.
+        run: Random letters that tags begin with, so that no two journals share one.
+        entries: All requests, in the order in which they were made.
+        lock: Held by a thread while it decides and submits.
+        live: Jobs of this process by the number of their entry.
+    """
+
+    path: Path
+    run: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    live: dict[int, Any] = field(default_factory=dict)
+    _file: int = -1
+    _process: int = field(default_factory=os.getpid)
+    _started: float = 0.0  # when this process, or the one last read of, opened it
+    _last: float = 0.0  # when its last line was written
+    _active: float = 0.0  # seconds, of all earlier processes
+    _broken: bool = False
+    _close: Any = None
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Journal:
+        """Open a journal, or begin one; within a process it is the same object.
+
+        Raises:
+            JournalError: If another process has it open, or a line is damaged that is
+                not the last one.
+        """
+        place = Path(path).absolute()
+        with _opening:
+            known = _open.get(place)
+            if known is not None and known._process == os.getpid():
+                if not known._broken:
+                    return known
+                known._close()
+            journal = Journal(place)
+            journal._begin()
+            _open[place] = journal
+            return journal
+
+    def wall_time(self) -> float:
+        """Return for how many seconds processes have worked with this journal."""
+        return self._active + time.time() - self._started
+
+    def intent(self, **what: Any) -> Entry:
+        """Write that a request is about to be submitted."""
+        self._append("intent", request=len(self.entries), **what)
+        return self.entries[-1]
+
+    def submitted(self, entry: Entry, job: str) -> Entry:
+        """Write the identifier of its job."""
+        self._append("submitted", request=entry.number, job=job)
+        return self.entries[entry.number]
+
+    def received(
+        self, entry: Entry, answer: list[dict[str, Any]], seconds: float | None
+    ) -> Entry:
+        """Write its bits, and what they cost."""
+        what = {"answer": answer, "seconds": seconds}
+        self._append("received", request=entry.number, **what)
+        return self.entries[entry.number]
+
+    def closed(self, entry: Entry, why: str, *, counts: bool) -> None:
+        """Write that its job is not to be asked for again."""
+        self._append("closed", request=entry.number, why=why, counts=counts)
+
+    def _begin(self) -> None:
+        """Lock, read and repair the file, and write that it was opened."""
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._close = finalize(self, os.close, self._file)
+        _lock(self._file, self.path)
+        content = self.path.read_bytes()
+        lines = content.split(b"\n")
+        last = len(lines) - 1 if lines[-1] else len(lines) - 2
+        at = 0
+        for number, line in enumerate(lines[: last + 1]):
+            record = _parse(line)
+            if record is None and number < last:
+                raise JournalError(
+                    f"line {number + 1} of {self.path} is damaged, and others follow "
+                    "it, so that it is no interrupted write; restore the file from a "
+                    "copy, or begin another journal"
+                )
+            if record is None and not (number or BEGIN.startswith(line[: len(BEGIN)])):
+                raise JournalError(f"{self.path} is no journal; choose another file")
+            if record is None:
+                self._put_aside(line, at)
+                break
+            self._check_schema(record, number)
+            self._apply(record)
+            at += len(line) + 1
+            if at > len(content):  # whole, but for the end of the line
+                self._write(b"\n")
+        _sync_folder(self.path.parent)
+        run = self.run or secrets.token_hex(4)
+        self._append("opened", format=FORMAT, schema=SCHEMA, run=run)
+
+    def _put_aside(self, line: bytes, at: int) -> None:
+        """Keep a line that was being written when the process died beside the file.
+
+        Nothing that it announced has happened, or a service still knows of it.
+        """
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        with aside.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.ftruncate(self._file, at)
+        os.fsync(self._file)
+
+    def _check_schema(self, record: dict[str, Any], number: int) -> None:
+        if number == 0 and record.get("format") != FORMAT:
+            raise JournalError(f"{self.path} is no journal; choose another file")
+        if record["kind"] == "opened" and record.get("schema") != SCHEMA:
+            raise JournalError(
+                f"{self.path} has schema {record.get('schema')}, this version reads "
+                f"{SCHEMA}; use the version of the package that wrote it"
+            )
+
+    def _append(self, kind: str, **what: Any) -> None:
+        """Write one line, and only then believe it."""
+        if os.getpid() != self._process:
+            raise JournalError(
+                f"{self.path} belongs to process {self._process}, and this is a fork "
+                "of it; make the sampler inside the process that uses it"
+            )
+        if self._broken:
+            raise JournalError(
+                f"writing {self.path} has failed before; make room on the disk and "
+                "run the script again"
+            )
+        record = {"kind": kind, "at": time.time(), **what}
+        with self.lock:
+            try:
+                self._write(_line(record))
+            except BaseException:
+                self._broken = True  # half a line may be there: nothing may follow it
+                raise
+            self._apply(record)
+
+    def _write(self, line: bytes) -> None:
+        """Write bytes and wait until they are on disk."""
+        while line:
+            line = line[os.write(self._file, line) :]
+        os.fsync(self._file)
+
+    def _apply(self, record: dict[str, Any]) -> None:
+        """Do to the entries what a line says."""
+        try:
+            self._change(**record)
+        except (KeyError, IndexError, TypeError) as error:
+            raise JournalError(
+                f"{self.path} has a line that this version does not understand "
+                f"({record.get('kind')}: {error!r}); use the version that wrote it"
+            ) from error
+
+    def _change(self, kind: str, at: float, **what: Any) -> None:
+        if kind == "opened":
+            self._active += self._last - self._started
+            self.run, self._started, self._last = what["run"], at, at
+            return
+        self._last = at
+        number, known = what.pop("request"), len(self.entries)
+        if number not in ([known] if kind == "intent" else range(known)):
+            raise IndexError(number)
+        if kind == "intent":
+            self.entries.append(Entry(at=at, number=number, **what))
+        else:
+            entry = self.entries[number]
+            if kind == "closed":
+                entry = replace(entry, closed=what["why"], counts=what["counts"])
+            elif kind in ("submitted", "received"):
+                entry = replace(entry, **what)
+            else:
+                raise KeyError(kind)
+            self.entries[number] = entry
+
+
+_opening = threading.Lock()
+_open: WeakValueDictionary[Path, Journal] = WeakValueDictionary()
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    body = json.dumps(record, sort_keys=True, allow_nan=False)
+    check = hashlib.sha256(body.encode()).hexdigest()[:16]
+    return BEGIN + f'{check}", {body[1:]}\n'.encode()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line, or None if the line is damaged."""
+    try:
+        record = json.loads(line)
+        check = record.pop("check")
+        body = json.dumps(record, sort_keys=True, allow_nan=False)
+        whole = check == hashlib.sha256(body.encode()).hexdigest()[:16]
+        return record if whole and isinstance(record["kind"], str) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _lock(file: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        raise JournalError(
+            "a journal needs the file locks of Linux or macOS; on Windows, use WSL"
+        ) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise JournalError(
+            f"{path} is in use by another process; wait for it or stop it, or give "
+            "every run a journal of its own"
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file survive a loss of power, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
