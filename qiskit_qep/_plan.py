@@ -12,8 +12,8 @@ import numpy as np
 from qiskit import qpy
 from qiskit.primitives import BaseSamplerV2
 
-from ._gradient import measure
 from ._loss import Loss, squared_error
+from ._measure import measure
 from ._model import pauli_terms
 from ._nudge import Nudge
 from .equilibria.exact import Exact
