@@ -70,10 +70,8 @@ def measure(
     if len(beta) == 0:
         free = equilibrium(model.operators, rows, start=start, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        change, covariance = (
-            _respond(model, equilibrium, nudge, free, rows, slope),
-            None,
-        )
+        change = _respond(model, equilibrium, nudge, free, rows, slope)
+        covariance = None
     else:
         free, nudged, slope = _settle(
             model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng, start
@@ -211,13 +209,7 @@ def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
     """Say where a nudge is larger than the gap that it must not close."""
     if free.gap is None or not nudge.nodes:
         return ""
-    sizes = np.array(
-        [
-            np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
-            for op in model.readout
-        ]
-    )
-    push = nudge.reach * (np.abs(_direction(nudge, slope)[0]) @ sizes)
+    push = nudge.reach * pull(model, _direction(nudge, slope)[0])
     beyond = push > free.gap
     if not beyond.any():
         return ""
@@ -228,3 +220,12 @@ def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
         f"{free.gap[sample]:.2g} of sample {sample}{others}, the gradient may be "
         "biased; lower beta"
     )
+
+
+def pull(model: Model, slope: Array) -> Array:
+    """Bound the energy by which a nudge of beta = 1 can shift a level, per sample."""
+    sizes = [
+        np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
+        for op in model.readout
+    ]
+    return np.asarray(np.abs(slope) @ sizes)

@@ -28,6 +28,7 @@ from .runtime.costs import (
 )
 from .runtime.groups import measurement_settings
 from .runtime.rehearsal import Rehearsal
+from .runtime.seeds import layers
 from .runtime.transpiled import Transpiled
 
 if TYPE_CHECKING:
@@ -235,9 +236,7 @@ def _sampler(sampler: Any) -> Any:
 
 
 def _transpiled(sampler: Any) -> Transpiled | None:
-    while sampler is not None and not isinstance(sampler, Transpiled):
-        sampler = getattr(sampler, "sampler", None)
-    return sampler
+    return next((s for s in layers(sampler) if isinstance(s, Transpiled)), None)
 
 
 def _refuse_wrapped(settle: Any) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qiskit.quantum_info import SparsePauliOp
 
 from ._fidelity import EXACT_QUBITS
 from ._gradient import gradient, predict
 from ._loss import Loss, squared_error
+from ._measure import pull
 from ._model import pauli_terms
 from ._nudge import Nudge
 from ._streams import new_seed
@@ -77,16 +77,12 @@ def suggest_nudge(
     seed = new_seed() if seed is None else seed
     noisy = _with_shots(equilibrium, shots)
     prediction = predict(model, theta, x, equilibrium=noisy, seed=seed)
-    slope = np.abs(loss.slope(prediction, loss.targets(model, y, len(prediction))))
-    sizes = [
-        np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
-        for op in model.readout
-    ]
+    slope = loss.slope(prediction, loss.targets(model, y, len(prediction)))
     cap, terms = PILOT, pauli_terms(model.operators)
     if terms.num_qubits <= EXACT_QUBITS:
         phase = Exact()(model.operators, model.coefficients(theta, x))
         cap = float(
-            np.min(0.5 * np.asarray(phase.gap) / np.maximum(slope @ sizes, 1e-12))
+            np.min(0.5 * np.asarray(phase.gap) / np.maximum(pull(model, slope), 1e-12))
         )
     pilot = min(PILOT, cap)
     wide, narrow = (

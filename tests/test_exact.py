@@ -496,6 +496,7 @@ HARD = {
 }
 
 
+# One of the hard cases is degenerate on purpose, and says so.
 @pytest.mark.filterwarnings("ignore:sample 0 is .*degenerate")
 @pytest.mark.parametrize(("operators", "row"), HARD.values(), ids=HARD)
 def test_single_precision_changes_no_result(monkeypatch, operators, row):

@@ -15,7 +15,7 @@ from .._model import pauli_terms
 from ..runtime.fingerprints import stamped
 from ..runtime.readout import Readout, calibration_circuits, suppress_errors
 from ..runtime.requests import build_pub, measurement_circuit, read_counts
-from ..runtime.seeds import job_seed, refuse_fixed_seed, seeded
+from ..runtime.seeds import check_sampler, job_seed, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,15 +123,10 @@ class Prepared:
                 f"mitigation {self.mitigation!r} needs a sampler: without one, values "
                 "are exact"
             )
-        if isinstance(self.sampler, BaseSamplerV2):
-            refuse_fixed_seed(self.sampler)
-            if self.mitigation == "full":
-                suppress_errors(self.sampler)
-        elif not (self.sampler is None or callable(self.sampler)):
-            raise TypeError(
-                "sampler should be a BaseSamplerV2 or a function from a seed to one, "
-                f"got {self.sampler!r}"
-            )
+        if self.sampler is not None:
+            check_sampler(self.sampler)
+        if isinstance(self.sampler, BaseSamplerV2) and self.mitigation == "full":
+            suppress_errors(self.sampler)
 
     @property
     def follow(self) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .._pauli import PauliTerms
+    from .._pauli import Hamiltonians, PauliTerms
     from .rotations import Rotations
 
     Array = NDArray[np.float64]
@@ -40,7 +41,7 @@ class Landscape:
         """Return E and its gradient, by two sweeps through the circuit."""
         angles = (self.matrix @ p + self.offset)[None]
         states = self.rotations.states(angles)
-        images = self._hamiltonian(1).apply(states)
+        images = self.hamiltonian.apply(states)
         energy = float(np.vdot(states, images).real)
         slopes = self.rotations.derivatives(angles, states, images)
         return energy, slopes[0] @ self.matrix
@@ -52,17 +53,19 @@ class Landscape:
                   \langle\psi|)|\partial_j\psi\rangle
         """
         angles = self.matrix @ p + self.offset
-        state, tangents, second = self.rotations.tangents(angles, self._hamiltonian(1))
-        images = self._hamiltonian(len(tangents)).apply(tangents)
+        state, tangents, second = self.rotations.tangents(angles, self.hamiltonian)
+        rows = np.repeat(self.hamiltonian.rows, len(tangents), axis=0)
+        images = replace(self.hamiltonian, rows=rows).apply(tangents)
         hessian = second + 2.0 * (tangents.conj() @ images.T).real
         across = tangents - np.outer(tangents @ state.conj(), state)
         metric = (across.conj() @ across.T).real
         m = self.matrix
         return m.T @ hessian @ m, m.T @ metric @ m
 
-    def _hamiltonian(self, rows: int) -> Any:
-        coefficients = np.repeat(self.coefficients[None], rows, axis=0)
-        return self.terms.hamiltonian(coefficients, identity=False)
+    @cached_property
+    def hamiltonian(self) -> Hamiltonians:
+        """H, one row."""
+        return self.terms.hamiltonian(self.coefficients[None], identity=False)
 
 
 def newton(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .seeds import innermost
+from .seeds import innermost, layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -150,13 +150,12 @@ def circuit_seconds(circuit: QuantumCircuit, device: Any) -> float:
 
 def device_of(sampler: Any) -> Any:
     """Return the backend that a sampler, or one that it wraps, runs on, or None."""
-    while sampler is not None:
+    for layer in layers(sampler):
         for name in ("backend", "_backend"):
-            found = getattr(sampler, name, None)
+            found = getattr(layer, name, None)
             found = found() if callable(found) else found
             if found is not None and hasattr(found, "name"):
                 return found
-        sampler = getattr(sampler, "sampler", None)
     return None
 
 

@@ -46,8 +46,7 @@ def string_moments(
     """
     shots = int(counts.sum())
     if shots > FEW_REPEATS * len(outcomes):
-        parity = np.bitwise_count(outcomes[:, None] & supports) & 1
-        return sample_moments(1.0 - 2.0 * parity, counts)
+        return sample_moments(_signs(outcomes, supports), counts)
     from .. import _sampling
 
     differ = _sampling.disagreements(np.repeat(outcomes, counts), supports)
@@ -55,6 +54,18 @@ def string_moments(
     products = 1.0 - 2.0 * differ / shots
     np.fill_diagonal(products, 1.0)
     return means, _covariance(means, products, np.ones(len(means)), shots)
+
+
+def _signs(outcomes: NDArray[np.uint64], supports: NDArray[np.uint64]) -> Array:
+    """Return what every outcome says of every string, 1 or -1."""
+    parity = np.bitwise_count(outcomes[:, None] & supports) & 1
+    return np.asarray(1.0 - 2.0 * parity)
+
+
+def _constants(terms: PauliTerms) -> Array:
+    """Return the multiple of the identity in every operator, which needs no shot."""
+    identity = (terms.flips | terms.signs) == 0
+    return np.asarray(terms.weights @ identity.astype(float))
 
 
 def sample_moments(samples: Array, counts: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -96,8 +107,7 @@ def histogram_moments(
         Values, shape (batch, num_operators), and their covariances.
     """
     batch, _, shots = outcomes.shape
-    identity = (terms.flips | terms.signs) == 0
-    values = np.tile(terms.weights @ identity.astype(float), (batch, 1))
+    values = np.tile(_constants(terms), (batch, 1))
     covariance = np.zeros((*values.shape, values.shape[1]))
     first = terms.dim * np.arange(batch)[:, None]
     index = np.arange(terms.dim, dtype=np.uint64)
@@ -105,9 +115,8 @@ def histogram_moments(
         cells = (first + outcomes[:, s].astype(np.int64)).ravel()
         tally = np.bincount(cells, minlength=batch * terms.dim) / shots
         tally = tally.reshape(batch, terms.dim)
-        parity = np.bitwise_count(index[:, None] & setting.supports) & 1
         weights = setting.weights.toarray().T
-        says = (1.0 - 2.0 * parity) @ weights
+        says = _signs(index, setting.supports) @ weights
         means = tally @ says
         products = says.T @ (tally[:, :, None] * says)
         spread = products - means[:, :, None] * means[:, None, :]
@@ -136,8 +145,7 @@ def operator_moments(
         Values, shape (num_operators,), and covariance, (num_operators, num_operators);
         settings are independent, operators within one are not.
     """
-    identity = (terms.flips | terms.signs) == 0
-    values = terms.weights @ identity.astype(float)
+    values = _constants(terms)
     covariance = np.zeros((len(values), len(values)))
     by_rates = np.zeros(1)  # derivatives of the values, (num_operators, 2 N)
     for setting, (outcomes, counts) in zip(settings, tallies, strict=True):

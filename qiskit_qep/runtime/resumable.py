@@ -24,7 +24,7 @@ from .faults import classify, explained, patiently, pauses
 from .fingerprints import circuits_fingerprint, request_fingerprint, request_seed
 from .journal import Entry, Journal, JournalError
 from .recorded import RecordedJob, Request
-from .seeds import innermost, refuse_fixed_seed, seeded
+from .seeds import check_sampler, innermost, seeded
 from .transpiled import Transpiled
 
 if TYPE_CHECKING:
@@ -100,13 +100,7 @@ class Resumable(BaseSamplerV2):
 
     def __post_init__(self) -> None:
         """Check the arguments, and open the journal."""
-        if isinstance(self.sampler, BaseSamplerV2):
-            refuse_fixed_seed(self.sampler)
-        elif not callable(self.sampler):
-            raise TypeError(
-                "sampler should be a BaseSamplerV2 or a function from a seed to one, "
-                f"got {self.sampler!r}"
-            )
+        check_sampler(self.sampler)
         unknown = sorted(set(self.accept) - set(ACCEPTS))
         if isinstance(self.accept, str) or unknown:
             raise ValueError(

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qiskit.primitives import StatevectorSampler
+from qiskit.primitives import BaseSamplerV2, StatevectorSampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from qiskit.primitives import BaseSamplerV2
+    from collections.abc import Callable, Iterator, Sequence
 
 # Where samplers keep a seed: Qiskit's and Aer's own, a backend sampler's option, the
 # runtime's simulator option, the option of a simulator inside.
@@ -67,11 +65,34 @@ def refuse_fixed_seed(sampler: Any) -> None:
             )
 
 
+def check_sampler(sampler: Any) -> None:
+    """Refuse what is no sampler and no function of a seed, or repeats its noise.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If it carries a fixed seed.
+    """
+    if isinstance(sampler, BaseSamplerV2):
+        refuse_fixed_seed(sampler)
+    elif not callable(sampler):
+        raise TypeError(
+            "sampler should be a BaseSamplerV2 or a function from a seed to one, "
+            f"got {sampler!r}"
+        )
+
+
+def layers(sampler: Any) -> Iterator[Any]:
+    """Yield a sampler, the one that it wraps, and so on."""
+    yield sampler
+    while hasattr(sampler, "sampler"):
+        sampler = sampler.sampler
+        yield sampler
+
+
 def innermost(sampler: Any) -> Any:
     """Return the sampler that draws the shots, below all that wrap it.
 
     A wrapper's own seed, such as that of ``Transpiled``, is not of the shots.
     """
-    while hasattr(sampler, "sampler"):
-        sampler = sampler.sampler
-    return sampler
+    *_, inner = layers(sampler)
+    return inner
