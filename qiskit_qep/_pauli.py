@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
@@ -27,6 +28,7 @@ Layout = tuple[
     "NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", "NDArray[np.int64]"
 ]
 
+T = TypeVar("T")
 TILE = 32  # as in _kernels, which is not imported before it is needed
 BLOCK_BITS = 18
 
@@ -208,6 +210,14 @@ def from_real(vectors: NDArray[np.float64], dim: int, is_real: bool) -> NDArray[
     if is_real:
         return vectors[:, :dim]
     return vectors[:, :dim] + 1j * vectors[:, dim : 2 * dim]
+
+
+class PerOperators(WeakKeyDictionary[PauliTerms, T]):
+    """What was made once for some operators, and is made anew where it is sent."""
+
+    def __reduce__(self) -> Any:
+        """Travel empty: weak references do not, and what is in it can be large."""
+        return type(self), ()
 
 
 @dataclass(frozen=True, eq=False)

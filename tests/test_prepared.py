@@ -1,5 +1,6 @@
 """Circuits measured by a sampler: one job, fresh noise, right signs."""
 
+import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,6 +172,16 @@ def test_a_setting_costs_one_angle():
     diagonal = [SparsePauliOp("ZZ"), SparsePauliOp("IZ")]
     bare = QuantumCircuit(2)
     assert qep.measurement_circuit(bare, diagonal).num_parameters == 0
+
+
+@pytest.mark.parametrize("preparation", [RAMP, qep.Variational("exact", RAMP)])
+def test_it_can_be_sent_to_another_process(network, preparation):
+    model, theta, x = network
+    settle = qep.Prepared(preparation)
+    here = qep.predict(model, theta, x, equilibrium=settle)
+    there = pickle.loads(pickle.dumps(settle))  # as ``Parallel`` sends it
+    np.testing.assert_array_equal(qep.predict(model, theta, x, equilibrium=there), here)
+    assert np.abs(here).max() > 0.1
 
 
 # -- jobs -----------------------------------------------------------------------------

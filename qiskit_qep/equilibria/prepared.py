@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qiskit.primitives import BaseSamplerV2
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
+from .._pauli import PerOperators
 from ..runtime.fingerprints import stamped
 from ..runtime.readout import Readout, calibration_circuits, suppress_errors
 from ..runtime.requests import build_pub, measurement_circuit, read_counts
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
-
-    from .._pauli import PauliTerms
 
     Array = NDArray[np.float64]
 
@@ -105,8 +103,8 @@ class Prepared:
     sampler: BaseSamplerV2 | Callable[[int], BaseSamplerV2] | None = None
     shots: int = 4000
     mitigation: Literal["none", "readout", "full"] = "none"
-    _circuits: WeakKeyDictionary[PauliTerms, QuantumCircuit] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    _circuits: PerOperators[QuantumCircuit] = field(
+        default_factory=PerOperators, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .._model import pauli_terms
-from .._pauli import PauliTerms
+from .._pauli import PauliTerms, PerOperators
 from .counterdiabatic import gauge_field
 from .product_formula import ProductFormula, commuting_groups
 from .rotations import Rotations
@@ -195,9 +194,7 @@ class _Layout:
     rotations: Rotations
 
 
-_known: WeakKeyDictionary[PauliTerms, dict[tuple[Any, ...], _Layout]] = (
-    WeakKeyDictionary()
-)
+_known: PerOperators[dict[tuple[Any, ...], _Layout]] = PerOperators()
 
 
 def _lay_out(terms: PauliTerms, ramp: Ramp) -> _Layout:

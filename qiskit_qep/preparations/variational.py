@@ -6,12 +6,11 @@ import copy
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .._model import pauli_terms
-from .._pauli import PauliTerms
+from .._pauli import PauliTerms, PerOperators
 from .ansatz import Ansatz
 from .descent import Landscape, newton
 from .lockstep import in_lockstep
@@ -78,8 +77,8 @@ class Variational:
     optimizer: Any = None
     tolerance: float = 1e-7
     max_steps: int = 100
-    _known: WeakKeyDictionary[PauliTerms, tuple[Ansatz, PauliTerms]] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    _known: PerOperators[tuple[Ansatz, PauliTerms]] = field(
+        default_factory=PerOperators, init=False, repr=False, compare=False
     )
 
     follow = True  # a nudged phase starts from the free one's parameters

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import rustworkx as rx
+
+from .._pauli import PerOperators
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Setting:
         return "".join(letters)
 
 
-_known: WeakKeyDictionary[PauliTerms, tuple[Setting, ...]] = WeakKeyDictionary()
+_known: PerOperators[tuple[Setting, ...]] = PerOperators()
 
 
 def measurement_settings(terms: PauliTerms) -> tuple[Setting, ...]:
