@@ -1,15 +1,15 @@
-"""Models people work on, as ready-made ``Model`` factories."""
+"""Ising spins in transverse and longitudinal fields, on any graph."""
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from qiskit.quantum_info import SparsePauliOp
 
-from ._model import Model
-from ._parametrization import direct
+from .._model import Model
+from .._parametrization import direct
+from .graphs import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ def transverse_field_ising(
     """
     if num_spins < 1:
         raise ValueError(f"num_spins should be at least 1, got {num_spins}")
-    pairs = _edges(num_spins, edges)
+    pairs = pairs_of(num_spins, edges)
     for name, spins in (("inputs", inputs), ("readout", readout)):
         for spin in spins:
             if not 0 <= spin < num_spins:
@@ -79,33 +79,3 @@ def transverse_field_ising(
         readout=tuple(-minus("Z", k) for k in readout),
         parametrization=partial(direct, center=tuple(center), width=0.03),
     )
-
-
-def _edges(num_spins: int, edges: Any) -> list[tuple[int, int]]:
-    """Return the pairs of a graph in the order of its couplings."""
-    if edges is None:
-        return list(combinations(range(num_spins), 2))
-    if isinstance(edges, str):
-        chain = [(k, k + 1) for k in range(num_spins - 1)]
-        if edges == "chain":
-            return chain
-        if edges == "ring":
-            return [*chain, (0, num_spins - 1)] if num_spins > 2 else chain
-        raise ValueError(f"edges should be 'chain' or 'ring', got {edges!r}")
-    for name in ("edge_list", "get_edges"):  # rustworkx graph, CouplingMap
-        if hasattr(edges, name):
-            undirected = {(min(e), max(e)) for e in getattr(edges, name)()}
-            pairs = sorted(undirected)
-            break
-    else:
-        pairs = [(int(j), int(k)) for j, k in edges]
-    seen: set[frozenset[int]] = set()
-    for j, k in pairs:
-        if j == k or not (0 <= j < num_spins and 0 <= k < num_spins):
-            raise ValueError(
-                f"edges should join two of the spins 0 to {num_spins - 1}, got {(j, k)}"
-            )
-        if frozenset((j, k)) in seen:
-            raise ValueError(f"edges should not repeat, got {(j, k)} twice")
-        seen.add(frozenset((j, k)))
-    return pairs

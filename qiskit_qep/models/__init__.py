@@ -1,0 +1,3 @@
+"""Models people work on, as ready-made ``Model`` factories."""
+
+from .ising import transverse_field_ising as transverse_field_ising

@@ -1,0 +1,36 @@
+"""Which pairs of spins are coupled."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+
+def pairs_of(num_spins: int, edges: Any) -> list[tuple[int, int]]:
+    """Return the pairs of a graph in the order of its couplings."""
+    if edges is None:
+        return list(combinations(range(num_spins), 2))
+    if isinstance(edges, str):
+        chain = [(k, k + 1) for k in range(num_spins - 1)]
+        if edges == "chain":
+            return chain
+        if edges == "ring":
+            return [*chain, (0, num_spins - 1)] if num_spins > 2 else chain
+        raise ValueError(f"edges should be 'chain' or 'ring', got {edges!r}")
+    for name in ("edge_list", "get_edges"):  # rustworkx graph, CouplingMap
+        if hasattr(edges, name):
+            undirected = {(min(e), max(e)) for e in getattr(edges, name)()}
+            pairs = sorted(undirected)
+            break
+    else:
+        pairs = [(int(j), int(k)) for j, k in edges]
+    seen: set[frozenset[int]] = set()
+    for j, k in pairs:
+        if j == k or not (0 <= j < num_spins and 0 <= k < num_spins):
+            raise ValueError(
+                f"edges should join two of the spins 0 to {num_spins - 1}, got {(j, k)}"
+            )
+        if frozenset((j, k)) in seen:
+            raise ValueError(f"edges should not repeat, got {(j, k)} twice")
+        seen.add(frozenset((j, k)))
+    return pairs
