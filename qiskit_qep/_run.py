@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ._archive import write_atomically
 from ._config import Config, parse
 from ._keys import ConfigError, call
 from ._score import Baseline, Score, classes, confusion, score
-from ._state import State, versions, write_atomically
+from ._state import State, versions
 from ._train import rows_of_step
 from ._train import steps as iterate
 
