@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ._archive import write_atomically
 from ._config import Config, parse
 from ._keys import ConfigError, call, read_text, replace_key
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG, STATE, METRICS = "config.toml", "state.npz", "metrics.csv"
 SUMMARY, JOURNAL = "summary.json", "jobs.jsonl"
+MAX_SAMPLES = 10_000_000
 MAX_LINE = 1 << 28  # bytes of one line of a journal: all bits of a job
 
 
@@ -198,11 +201,31 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(read_text(path))
-        if isinstance(found, dict) and isinstance(found["steps"], int):
-            return found
-    except (ValueError, KeyError, RecursionError):
-        pass
-    raise ConfigError(f"{path} is no summary of a run; remove it, and resume the run")
+        _check_summary(found)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f"{path} is no summary of a run; remove it, and resume the run"
+        ) from error
+    return dict(found)
+
+
+def _check_summary(found: Any) -> None:
+    """Raise one of many errors where there is not what a report shows."""
+    counts = [count for row in found["confusion"] for count in row]
+    whole = [*counts, found["steps"], found["num_test"], len(found["confusion"])]
+    keys = [key for key in found if key.startswith(("train_acc", "test_acc", "sec"))]
+    numbers = [*(found[key] for key in (*keys, "loss", "loss_std")), *whole]
+    square = {len(row) for row in found["confusion"]} == {len(found["confusion"])}
+    if not (
+        square
+        and sum(counts) <= MAX_SAMPLES
+        and all(isinstance(n, int) and n >= 0 for n in whole)
+        and all(n is None or np.isfinite(n) for n in numbers)
+        and {"train_accuracy", "test_accuracy", "seconds"} <= set(keys)
+    ):
+        raise ValueError(found)
 
 
 def read_jobs(folder: Path) -> list[Entry]:
@@ -225,4 +248,14 @@ def read_jobs(folder: Path) -> list[Entry]:
                 journal._check_schema(record, number)
                 journal._apply(record)
             number, line = number + 1, following
+    for entry in journal.entries:
+        _check_entry(path, entry)
     return journal.entries
+
+
+def _check_entry(path: Path, entry: Entry) -> None:
+    texts = entry.backend, entry.closed, entry.job or "", entry.tag or ""
+    numbers = entry.shots, entry.estimate, entry.seconds or 0.0
+    texts_fit = all(isinstance(text, str) for text in texts)
+    if not (texts_fit and all(isinstance(n, int | float) and n >= 0 for n in numbers)):
+        raise JournalError(f"request {entry.number} of {path} is none: {texts}")

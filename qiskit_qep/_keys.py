@@ -75,6 +75,14 @@ NESTED = {  # the role of such an argument's own table
     "Preparation": "preparation",
     "Ramp | QuantumCircuit": "ansatz",
 }
+MOST = {  # in a table: a mistyped number should not fill the memory, or take for ever
+    "num_spins": 63,
+    "num_bits": 20,
+    "num_samples": 1_000_000,
+    "shots": 100_000_000,
+    "n": 1000,
+    "steps": 10_000,  # of a ramp
+}
 MAX_TEXT = 1 << 24  # bytes of a file
 MAX_SHOWN = 200  # characters of a value in a message
 
@@ -173,6 +181,11 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
     if not fits(value):
         key = f"[{path}] {name}" if path else name
         raise ConfigError(f"{key} should be {words}, got {shown(value)}")
+    most = MOST.get(name) if path else None
+    if most is not None and value > most:
+        raise ConfigError(
+            f"[{path}] {name} should be at most {most} in a file, got {shown(value)}"
+        )
     if kind in NESTED:
         return build(kinds, NESTED[kind], value, path=f"{path}.{name}")[0]
     return float(value) if _is_int(value) and kind in ("float", "Rate") else value

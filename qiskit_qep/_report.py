@@ -50,8 +50,8 @@ def _settled(config: Config) -> str:
     if config.backend is None:
         return f"exact values of {_brief(settle.preparation)}"
     return (
-        f"{_brief(settle.preparation)}\non {config.backend}, {settle.shots} shots a circuit, "
-        f"mitigation {settle.mitigation}"
+        f"{_brief(settle.preparation)}\non {config.backend}, {settle.shots} shots a "
+        f"circuit, mitigation {settle.mitigation}"
     )
 
 

@@ -73,7 +73,8 @@ def _sentence(error: Exception) -> str:
     home = str(frames[-1].f_globals.get("__name__"))
     ours = home.startswith(f"{__package__}.") or home == "__main__"
     plain = isinstance(error, ValueError | RuntimeError)
-    if (ours and plain) or isinstance(error, OSError | ImportError):
+    of_python = type(error).__module__ == "builtins"
+    if (ours and plain) or (of_python and isinstance(error, OSError | ImportError)):
         return " ".join(str(error).split())
     return (
         f"{type(error).__name__} in {home}; qiskit-qep --traceback before the command "
@@ -201,16 +202,31 @@ def _go(config: Config, folder: Path, backend: Connection | None) -> int:
         print(f"{_report.expenses(*costs)}\n", flush=True)
     with ExitStack() as stack:
         _one_blas_thread(stack)
-        if not _advance(_run.connected(config, backend, folder), folder):
-            print(f"stopped and saved; go on with: qiskit-qep resume {folder}")
-            return INTERRUPTED
-        found = _folder.read_summary(folder)
-        if found is None or found["steps"] != config.steps:
-            # Connected anew: what was looked at after the last step is not paid twice.
-            found = _conclude(_run.connected(config, backend, folder), folder)
+        try:
+            found = _finish(config, folder, backend)
+        except RuntimeError:  # a budget's end, a service that does not answer
+            if (folder / _folder.STATE).exists() or _folder.read_jobs(folder):
+                print(f"saved; go on with: qiskit-qep resume {folder}", flush=True)
+            raise
+    if found is None:
+        print(f"stopped and saved; go on with: qiskit-qep resume {folder}")
+        return INTERRUPTED
     print(_report.table(found))
     print(_report.draw(config, folder, _folder.read_metrics(folder), found))
     return 0
+
+
+def _finish(
+    config: Config, folder: Path, backend: Connection | None
+) -> dict[str, Any] | None:
+    """Make the remaining steps and score them; return None after a Ctrl-C."""
+    if not _advance(_run.connected(config, backend, folder), folder):
+        return None
+    found = _folder.read_summary(folder)
+    if found is None or found["steps"] != config.steps:
+        # Connected anew: what was looked at after the last step is not paid twice.
+        found = _conclude(_run.connected(config, backend, folder), folder)
+    return found
 
 
 def _one_blas_thread(stack: ExitStack) -> None:
