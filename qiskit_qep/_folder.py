@@ -93,10 +93,13 @@ def _next_free(parent: Path, name: str) -> Path:
             return folder
 
 
+def is_worth_keeping(folder: Path) -> bool:
+    """Say whether a run has a state, or a job that was taken, to show for itself."""
+    return (folder / STATE).exists() or any(job.counts for job in read_jobs(folder))
+
+
 def discard(folder: Path) -> None:
-    """Remove the folder of a run that has neither a state nor a job to show for it."""
-    if (folder / STATE).exists() or read_jobs(folder):
-        return
+    """Remove a run's folder; what is not the run's stays."""
     for name in (CONFIG, METRICS, JOURNAL):
         (folder / name).unlink(missing_ok=True)
     with suppress(OSError):  # there are files of somebody else's in it

@@ -225,6 +225,8 @@ def replace_key(text: str, key: str, value: float | str) -> str:
     Raises:
         ConfigError: If the text is laid out so that this cannot be done safely.
     """
+    if not (_is_str(value) or _is_float(value)):
+        raise ConfigError(f"{key} should be a finite number, got {shown(value)}")
     table, new = re.search(r"(?m)^\s*\[", text), shown(value)
     end = table.start() if table else len(text)
     line = re.compile(rf"(?m)^({key}\s*=\s*)(\"[^\"\n]*\"|[^\s#]+)")

@@ -35,7 +35,9 @@ def parser(
     )
     made.add_argument("--version", action="version", version=_version())
     made.add_argument(
-        "--traceback", action="store_true", help="show where an error comes from"
+        "--traceback",
+        action="store_true",
+        help="show where an error comes from, and what the IBM runtime logs",
     )
     parts = made.add_subparsers(required=True, metavar="COMMAND")
     words = {}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 QUBITS = 4
 SIGMA = 5.0
+ENOUGH = 500  # shots
 ROWS, FEW = 64, 100  # of the check of noise: rows, and shots of each
 CHAIN = transverse_field_ising(QUBITS, edges="chain", inputs=[0], readout=[3])
 THETA = [0.6, -0.4, 0.5, 0.8, 0.7, 0.9, 0.8, 0.3, -0.2, 0.1, 0.4]
@@ -76,7 +77,7 @@ def selftest(
 
     Args:
         sampler: As for ``Prepared``.
-        shots: Per circuit; the check of shot noise takes 100.
+        shots: Per circuit, at least 500; the check of shot noise takes 100.
         ideal: Whether there are no errors but shots: then every component of the
             gradient has to agree at 5 sigma. Otherwise it has to point the same way.
         seed: Of all shots.
@@ -86,7 +87,7 @@ def selftest(
 
     Raises:
         TypeError: If the sampler is none.
-        ValueError: If it has a fixed seed.
+        ValueError: If it has a fixed seed, or shots are too few.
 
     Example:
         >>> import qiskit_qep as qep
@@ -101,6 +102,11 @@ def selftest(
         passed  gradient ...
     """
     check_sampler(sampler)
+    if shots < ENOUGH:
+        raise ValueError(
+            f"shots should be at least {ENOUGH}, to tell -1, 0 and 1 apart at "
+            f"{SIGMA:g} sigma, got {shots}"
+        )
     streams = np.random.default_rng(seed).spawn(7)
     yield _qubit_order(sampler, shots, streams[0])
     yield _parameter_order(sampler, shots, streams[1])

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
-import threading
 import traceback
 import warnings
-from contextlib import ExitStack, closing, contextmanager, suppress
-from importlib import import_module
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from . import _folder, _report, _run
@@ -18,20 +14,20 @@ from ._backends import LOCAL, check_name, connect, is_device, price
 from ._config import Config, parse, read
 from ._keys import ConfigError, replace_key
 from ._options import parser
+from ._process import ctrl_c, one_blas_thread, quiet_runtime, warn
 from ._score import logistic_regression, score, uncoupled
 from ._selftest import CHAIN, selftest
 from .runtime.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import FrameType
 
     from ._backends import Connection
 
 INTERRUPTED = 130  # as a shell reports a command that Ctrl-C ended
-AGAIN = b"\nstopping after this step; Ctrl-C again stops at once\n"
 KEYS = ("seed", "steps", "backend", "account", "max_jobs", "max_qpu_seconds")
 
 
@@ -51,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser(COMMANDS).parse_args(argv)
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _warn
+        with warnings.catch_warnings(), quiet_runtime(arguments.traceback):
+            warnings.showwarning = warn
             return int(arguments.command(arguments))
     except KeyboardInterrupt:
         print("qiskit-qep: stopped at once; resume goes on", file=sys.stderr)
@@ -80,20 +76,6 @@ def _sentence(error: Exception) -> str:
         f"{type(error).__name__} in {home}; qiskit-qep --traceback before the command "
         "shows where"
     )
-
-
-def _warn(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: Any = None,
-    line: str | None = None,
-) -> None:
-    """Write a warning as one line, above a progress bar if there is one."""
-    from tqdm import tqdm
-
-    tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -128,7 +110,8 @@ def _train(arguments: argparse.Namespace) -> int:
     try:
         return _go(_folder.named(config, folder), folder, backend)
     except Exception:
-        _folder.discard(folder)
+        if not _folder.is_worth_keeping(folder):
+            _folder.discard(folder)
         raise
 
 
@@ -200,12 +183,11 @@ def _go(config: Config, folder: Path, backend: Connection | None) -> int:
     if is_device(config.backend):
         costs = _run.costs(_run.connected(config, backend))
         print(f"{_report.expenses(*costs)}\n", flush=True)
-    with ExitStack() as stack:
-        _one_blas_thread(stack)
+    with one_blas_thread():
         try:
             found = _finish(config, folder, backend)
         except RuntimeError:  # a budget's end, a service that does not answer
-            if (folder / _folder.STATE).exists() or _folder.read_jobs(folder):
+            if _folder.is_worth_keeping(folder):
                 print(f"saved; go on with: qiskit-qep resume {folder}", flush=True)
             raise
     if found is None:
@@ -229,16 +211,6 @@ def _finish(
     return found
 
 
-def _one_blas_thread(stack: ExitStack) -> None:
-    """Keep BLAS to one thread: its idle ones spin, and take the cores of our kernels.
-
-    Measured on 2 cores: 78 ms of CPU per step of the digits with them, 27 ms without.
-    """
-    with suppress(ImportError):  # threadpoolctl comes with scikit-learn
-        limits = import_module("threadpoolctl").threadpool_limits
-        stack.enter_context(limits(1, user_api="blas"))
-
-
 def _advance(config: Config, folder: Path) -> bool:
     """Make the remaining steps; say whether the last one was reached."""
     from tqdm import tqdm
@@ -255,7 +227,7 @@ def _advance(config: Config, folder: Path) -> bool:
         bar_format=f"{{n_fmt}}/{{total_fmt}} {drawn}{{remaining}} {{desc}}",
     )
     steps = _run.go_on(config, folder)
-    with _ctrl_c() as stop, bar, closing(steps):
+    with ctrl_c() as stop, bar, closing(steps):
         for row in steps:
             rows.append(row)
             bar.update(row.step - bar.n)
@@ -266,26 +238,6 @@ def _advance(config: Config, folder: Path) -> bool:
             if stop.is_set():
                 break
     return not stop.is_set() or bool(rows and rows[-1].step == config.steps)
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set an event, and the second raise KeyboardInterrupt."""
-    stop = threading.Event()
-
-    def first(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.write(2, AGAIN)  # a print could be what the signal came in the middle of
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _conclude(config: Config, folder: Path) -> dict[str, Any]:

@@ -156,3 +156,15 @@ def offline_service():
             ),
             client,
         )
+
+
+@contextmanager
+def saved_account(folder, token, name="work"):
+    """Save an account in a folder instead of the home; let no service leave offline."""
+    file = str(folder / "saved-accounts.json")
+    place = "qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE"
+    with patch(place, file), offline_service() as (_, client):
+        QiskitRuntimeService.save_account(
+            token=token, instance=INSTANCE, name=name, set_as_default=True
+        )
+        yield client

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import qiskit_qep as qep
-from qiskit_qep import _config, _folder, _run, _score, cli
+from qiskit_qep import _config, _folder, _process, _run, _score, cli
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -298,7 +298,7 @@ def test_a_warning_is_one_line(here, capsys):
 
 def test_the_first_ctrl_c_asks_and_the_second_insists(capfd):
     before = signal.getsignal(signal.SIGINT)
-    with cli._ctrl_c() as stop:
+    with _process.ctrl_c() as stop:
         assert not stop.is_set()
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()

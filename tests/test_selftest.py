@@ -149,7 +149,7 @@ def test_seeds_decide_everything():
         return StatevectorSampler(seed=np.random.default_rng(seed))
 
     first, again, other = (
-        list(map(repr, qep.selftest(simulator, shots=200, seed=seed)))
+        list(map(repr, qep.selftest(simulator, shots=500, seed=seed)))
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -189,5 +189,7 @@ def test_a_verdict_is_a_line_with_its_bound():
 def test_what_is_no_sampler_is_refused():
     with pytest.raises(TypeError, match="sampler should be a BaseSamplerV2"):
         next(qep.selftest(3))
+    with pytest.raises(ValueError, match="shots should be at least 500, to tell"):
+        next(qep.selftest(StatevectorSampler(), shots=499))
     with pytest.raises(ValueError, match="fixed seed 1"):
         next(qep.selftest(StatevectorSampler(seed=1)))
