@@ -42,17 +42,8 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],
-    [
-        "_keys",
-        "_kinds",
-        "_backends",
-        "_config",
-        "_score",
-        "_folder",
-        "_run",
-        "_report",
-        "cli",
-    ],
+    ["_keys", "_kinds", "_backends", "_config"],
+    ["_score", "_folder", "_run", "_report", "_options", "_process", "cli"],
     ["__init__"],
 ]
 LAYER = {name: layer for layer, line in enumerate(HOUSE_PLAN) for name in line}
