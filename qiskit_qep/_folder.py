@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from ._archive import write_atomically
 from ._config import Config, parse
@@ -217,16 +216,22 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 def _check_summary(found: Any) -> None:
     """Raise one of many errors where there is not what a report shows."""
     counts = [count for row in found["confusion"] for count in row]
-    whole = [*counts, found["steps"], found["num_test"], len(found["confusion"])]
-    keys = [key for key in found if key.startswith(("train_acc", "test_acc", "sec"))]
-    numbers = [*(found[key] for key in (*keys, "loss", "loss_std")), *whole]
-    square = {len(row) for row in found["confusion"]} == {len(found["confusion"])}
+    whole = [found["steps"], found["num_test"], *counts]
+    shares, numbers = [], [found["loss"], found["loss_std"]]
+    for key in [key for key in found if key.startswith("train_accuracy")]:
+        of = key.removeprefix("train_accuracy")
+        tested = found[f"test_accuracy{of}"]
+        if (tested is None) is not (found["num_test"] == 0):
+            raise ValueError(key)
+        shares += [found[key], tested or 0.0]
+        numbers.append(found[f"seconds{of}"])
+    size = len(found["confusion"])
     if not (
-        square
-        and sum(counts) <= MAX_SAMPLES
-        and all(isinstance(n, int) and n >= 0 for n in whole)
-        and all(n is None or np.isfinite(n) for n in numbers)
-        and {"train_accuracy", "test_accuracy", "seconds"} <= set(keys)
+        [size] * size == [len(row) for row in found["confusion"]] != []
+        and all(isinstance(n, int) and 0 <= n <= MAX_SAMPLES for n in whole)
+        and all(0.0 <= share <= 1.0 for share in shares)
+        and all(map(math.isfinite, numbers))
+        and found["train_accuracy"] in shares
     ):
         raise ValueError(found)
 
