@@ -229,11 +229,8 @@ def _equilibrium(table: Any, backend: str | None) -> Any:
         return made
     if isinstance(made, Prepared):
         return made
-    return (
-        Prepared(Ramp(), shots=made.shots)
-        if isinstance(made, Sampled)
-        else Prepared(Ramp())
-    )
+    shots = made.shots if isinstance(made, Sampled) else Prepared.shots
+    return Prepared(Ramp(), shots=shots)
 
 
 def _optimizer(table: Any, steps: int) -> Any:

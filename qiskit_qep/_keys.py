@@ -193,13 +193,13 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
 
 def call(path: str, function: Callable[..., Any], /, **how: Any) -> Any:
     """Call a function of the package; say where in the file a refusal comes from."""
+    where = f"[{path}] " * bool(path)
     try:
         return function(**how)
     except (ValueError, TypeError) as error:
-        said = str(error)
+        raise ConfigError(f"{where}{error}") from error
     except (MemoryError, OverflowError) as error:
-        said = f"numbers are too large: {error}"
-    raise ConfigError(f"[{path}] {said}" if path else said)
+        raise ConfigError(f"{where}numbers are too large: {error}") from error
 
 
 def read_text(path: Path) -> str:

@@ -85,11 +85,8 @@ def jobs(entries: Sequence[Entry]) -> str:
         f"{'received':8} {'QPU seconds':>11}"
     ]
     for entry in entries:
-        seconds = (
-            f"~{entry.estimate:.1f}"
-            if entry.seconds is None
-            else (f"{entry.seconds:.1f}")
-        )
+        known = entry.seconds is not None
+        seconds = f"{entry.seconds:.1f}" if known else f"~{entry.estimate:.1f}"
         lines.append(
             f"{entry.number:>4} {entry.job or '-':{width}}  {_status(entry):12} "
             f"{entry.tag or '-':{tags}}  {entry.shots:>9}  "
