@@ -9,7 +9,9 @@ import json
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from itertools import count
+from math import prod
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,6 +20,7 @@ from ibm_quantum_schemas.common import CompressedTensorModel
 from ibm_quantum_schemas.executor.version_2_0 import models
 from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime import QiskitRuntimeService
+from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 from qiskit_ibm_runtime.fake_provider.executor.run_quantum_program import (
     run_quantum_program,
 )
@@ -32,14 +35,33 @@ from qiskit_ibm_runtime.quantum_program.params_converters import (
 MACHINE = "fez"  # 156 qubits, CZ; rzz and rx are added, as the real ones have them
 NAME = f"ibm_{MACHINE}"
 INSTANCE = f"crn:v1:bluemix:public:quantum-computing:us-east:a/{'0' * 32}:{'0' * 8}::"
+UNITS = {"ns": 1e-9, "us": 1e-6, "s": 1.0}
 FILES = Path(qiskit_ibm_runtime.__file__).parent / "fake_provider/backends" / MACHINE
 
 
+@cache
+def gate_lengths():
+    """Return the seconds of every gate on every qubit or pair."""
+    known = json.loads((FILES / f"props_{MACHINE}.json").read_text())
+    return {
+        (gate["gate"], tuple(gate["qubits"])): found["value"] * UNITS[found["unit"]]
+        for gate in known["gates"]
+        for found in gate["parameters"]
+        if found["name"] == "gate_length"
+    }
+
+
 class OfflineClient:
-    """Answers what the service asks, and keeps the jobs."""
+    """Answers what the service asks, and keeps the jobs.
+
+    Attributes:
+        charges: Whether it says what jobs cost; the real one says 0 until it knows.
+    """
+
+    charges = False
 
     def __init__(self):
-        self.jobs = {}
+        self.jobs, self.sessions = {}, {}
         self._instance = INSTANCE  # the service compares it
         self._numbers = count()
 
@@ -75,7 +97,18 @@ class OfflineClient:
     def cloud_usage(self):
         return {"usage_limit_reached": False, "usage_consumed_seconds": 0}
 
+    def create_session(self, backend, _instance=None, max_time=None, mode=None):
+        name = f"session-{len(self.sessions)}"
+        self.sessions[name] = {"id": name, "mode": mode, "backend_name": backend}
+        return self.sessions[name] | {"state": "open", "accepting_jobs": True}
+
+    def close_session(self, name):
+        self.sessions[name]["closed"] = True
+
     def program_run(self, **request):
+        if self.sessions.get(request["session_id"], {}).get("closed"):
+            text = f"Session {request['session_id']} is closed"
+            raise RequestsApiError(text, status_code=409)
         name = f"job-{next(self._numbers)}"
         self.jobs[name] = request | {"created": datetime.now(UTC).isoformat()}
         return {"id": name, "backend": request["backend_name"]}
@@ -104,13 +137,43 @@ class OfflineClient:
         return {"jobs": found[skip or 0 :][:limit], "count": len(found)}
 
     def job_metadata(self, job_id):
-        return {"usage": {"qpu_charge_time_seconds": 1}, "timestamps": {}}
+        usage = {"qpu_charge_time_seconds": 1}
+        if self.charges:
+            usage = {"qpu_charge_time_seconds": self.price(job_id), "status": "final"}
+        return {"usage": usage, "timestamps": {}}
+
+    def price(self, job_id):
+        """Return what IBM's guide says of usage: 2 s, and every shot with its delay."""
+        seconds = 2.0
+        program = self._program(job_id)
+        for item in program.items:
+            runs = prod(item.circuit_arguments.shape[:-1]) * program.shots
+            seconds += runs * (self._duration(item.circuit) + 250e-6)
+        return seconds
+
+    def _duration(self, circuit):
+        """Return the seconds of the longest path, by the device's table of gates."""
+        lengths = gate_lengths()
+        until, places = {}, {bit: k for k, bit in enumerate(circuit.qubits)}
+        for step in circuit.data:
+            qubits = [places[q] for q in step.qubits]
+            name = "cz" if step.operation.name == "rzz" else step.operation.name
+            name = "sx" if name == "rx" else name
+            last = max(until.get(q, 0.0) for q in qubits)
+            for q in qubits:
+                long = 1.56e-6 if name == "measure" else lengths.get((name, (q,)), 0.0)
+                pair = lengths.get((name, tuple(qubits)), 0.0)
+                until[q] = last + (pair if len(qubits) == 2 else long)
+        return max(until.values())
+
+    def _program(self, job_id):
+        converter = QUANTUM_PROGRAM_PARAMS_CONVERTERS["v2.0"]
+        request = converter.model.model_validate(self.jobs[job_id]["params"])
+        return converter.decoder(request)[0]
 
     def job_results(self, job_id):
         """Run what was submitted; the answer travels as JSON, as from the server."""
-        converter = QUANTUM_PROGRAM_PARAMS_CONVERTERS["v2.0"]
-        request = converter.model.model_validate(self.jobs[job_id]["params"])
-        program, _ = converter.decoder(request)
+        program = self._program(job_id)
         for item in program.items:
             if hasattr(item, "samplex"):
                 item.samplex.finalize()

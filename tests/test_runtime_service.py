@@ -19,15 +19,28 @@ def service():
         yield both
 
 
+@pytest.fixture
+def journalled(service, tmp_path):
+    def wrapped(device):
+        return qep.Resumable(
+            device, journal=tmp_path / "jobs.jsonl", service=service[0], max_jobs=1
+        )
+
+    return wrapped
+
+
 @pytest.mark.parametrize("fractional", [False, True], ids=["cz", "rzz"])
 @pytest.mark.parametrize("mitigation", ["none", "full"])
-def test_a_request_travels_and_its_answer_is_right(service, fractional, mitigation):
+def test_a_request_travels_and_its_answer_is_right(
+    service, journalled, fractional, mitigation
+):
     runtime, client = service
     backend = runtime.backend(NAME, use_fractional_gates=fractional)
     assert backend.target.gate_has_angle_bounds("rzz") is fractional
     qubits = qep.best_qubits(backend, 3, shape="chain")
     device = qep.Transpiled(SamplerV2(mode=backend), backend, seed=1, qubits=qubits)
-    shots = qep.Prepared(RAMP, device, shots=4000, mitigation=mitigation)
+    sampler = journalled(device)
+    shots = qep.Prepared(RAMP, sampler, shots=4000, mitigation=mitigation)
     phase = shots(MODEL.operators, ROWS)
     (job,) = client.jobs
     assert phase.jobs == (job,)
