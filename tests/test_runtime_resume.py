@@ -9,9 +9,9 @@ from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import qiskit_qep as qep
-from offline_service import NAME, offline_service
 from qiskit_qep.runtime import resumable
 from qiskit_qep.runtime.journal import Journal
+from qiskit_qep.testing.offline import NAME, OfflineClient, offline_service
 
 MODEL = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
 THETA, X, Y = np.full(5, 0.7), [[0.5]], [[1.0]]
@@ -24,8 +24,8 @@ class Died(BaseException):
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setattr(resumable, "SETTLING", 0.0)  # the stand-in lists a job at once
-    with offline_service() as both:
-        yield both
+    client = OfflineClient()
+    return offline_service(client), client
 
 
 @pytest.fixture

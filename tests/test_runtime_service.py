@@ -6,7 +6,7 @@ from qiskit.primitives import BackendSamplerV2
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import qiskit_qep as qep
-from offline_service import NAME, offline_service
+from qiskit_qep.testing.offline import NAME, OfflineClient, offline_service
 
 MODEL = qep.models.transverse_field_ising(3, inputs=[0], readout=[2], edges="chain")
 ROWS = MODEL.coefficients([0.9, -0.4, 0.3, 0.8, 0.5, -0.7, 0.2, 0.6], [[1.0], [-0.5]])
@@ -15,8 +15,8 @@ RAMP = qep.Ramp(time=3, steps=4)
 
 @pytest.fixture
 def service():
-    with offline_service() as both:
-        yield both
+    client = OfflineClient()
+    return offline_service(client), client
 
 
 @pytest.fixture
