@@ -193,7 +193,9 @@ def overlap(one, other):
     [
         None,
         SPSA(maxiter=30),
-        QNSPSA(overlap, maxiter=25),
+        QNSPSA(
+            overlap, maxiter=30, learning_rate=0.1, perturbation=0.2, regularization=0.1
+        ),
         COBYLA(maxiter=90, rhobeg=0.4),
         NFT(maxfev=60),
     ],
