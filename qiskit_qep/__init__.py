@@ -29,11 +29,13 @@ from ._parametrization import Parametrization as Parametrization
 from ._parametrization import direct as direct
 from ._plan import Plan as Plan
 from ._plan import plan as plan
+from ._quadratic import QuadraticForm as QuadraticForm
 from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
 from ._train import train as train
 from .equilibria.exact import Exact as Exact
+from .equilibria.gaussian import Gaussian as Gaussian
 from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.sampled import Sampled as Sampled
