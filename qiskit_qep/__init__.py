@@ -12,6 +12,8 @@ from ._fidelity import Fidelity as Fidelity
 from ._fidelity import fidelity_report as fidelity_report
 from ._gradient import gradient as gradient
 from ._gradient import predict as predict
+from ._landscape import Clamped as Clamped
+from ._landscape import Distance as Distance
 from ._loss import Loss as Loss
 from ._loss import cost_observable as cost_observable
 from ._loss import cross_entropy as cross_entropy
@@ -38,6 +40,7 @@ from .equilibria.exact import Exact as Exact
 from .equilibria.gaussian import Gaussian as Gaussian
 from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
+from .equilibria.relaxed import Relaxed as Relaxed
 from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational

@@ -171,7 +171,7 @@ class QuadraticTerms:
             if not isinstance(form, QuadraticForm):
                 raise TypeError(
                     f"operator {k} is a {type(form).__name__}, but this equilibrium "
-                    "settles a QuadraticForm in positions and momenta only; a "
+                    "settles forms in positions and momenta (QuadraticForm); a "
                     "SparsePauliOp is settled by Exact, a Distance by Relaxed"
                 )
             if form.num_modes != operators[0].num_modes:
