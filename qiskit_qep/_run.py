@@ -66,8 +66,7 @@ def connected(
     Args:
         config: Of the run.
         backend: As ``connection`` returned it.
-        folder: Of the run, for the journal of a device's jobs. Made anew, the config
-            asks for every job from the start: the journal answers what it knows.
+        folder: Of the run, for the journal of a device's jobs.
     """
     if backend is None:
         return config
@@ -77,6 +76,7 @@ def connected(
             sampler,
             journal=folder / JOURNAL,
             service=backend.service,
+            accept=("cost",),  # see check_allowed
             **vars(config.budget),
         )
 

@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _folder, _report, _run
@@ -18,11 +19,11 @@ from ._process import ctrl_c, one_blas_thread, quiet_runtime, warn
 from ._score import logistic_regression, score, uncoupled
 from ._selftest import CHAIN, selftest
 from .runtime.rehearsal import Rehearsal
+from .runtime.resumable import Resumable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
     from types import FrameType
 
     from ._backends import Connection
@@ -154,20 +155,29 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _selftest(arguments: argparse.Namespace) -> int:
-    """Check a backend; what costs QPU time says so first."""
+    """Check a backend; what costs QPU time says so first, and has a journal."""
     name, shots = arguments.backend, arguments.shots
     backend = connect(name, CHAIN.operators, account=arguments.account)
+    sampler, journal = backend.sampler, Path(f"selftest-{name}.jobs.jsonl")
     print(f"{name}: circuits on four qubits, {shots} shots each", flush=True)
     if is_device(name):
         rehearsal = Rehearsal()
         list(selftest(rehearsal, shots=shots))
-        print(price([(job, 1) for job in rehearsal.jobs], backend.sampler), flush=True)
+        print(price([(job, 1) for job in rehearsal.jobs], sampler), flush=True)
         if not arguments.yes:
             raise ConfigError(f"{name} costs QPU time: give --yes to spend that much")
+        sampler = Resumable(
+            sampler,
+            journal=journal,
+            service=backend.service,
+            accept=("circuit", "cost"),
+        )
     passed = []
-    for verdict in selftest(backend.sampler, shots=shots, ideal=name in LOCAL):
+    for verdict in selftest(sampler, shots=shots, ideal=name in LOCAL):
         print(verdict, flush=True)
         passed.append(verdict.passed)
+    if is_device(name):
+        journal.unlink()  # one that was interrupted goes on, another begins anew
     if all(passed):
         print(f"all {len(passed)} checks passed")
         return 0
@@ -202,12 +212,12 @@ def _finish(
     config: Config, folder: Path, backend: Connection | None
 ) -> dict[str, Any] | None:
     """Make the remaining steps and score them; return None after a Ctrl-C."""
-    if not _advance(_run.connected(config, backend, folder), folder):
+    config = _run.connected(config, backend, folder)
+    if not _advance(config, folder):
         return None
     found = _folder.read_summary(folder)
     if found is None or found["steps"] != config.steps:
-        # Connected anew: what was looked at after the last step is not paid twice.
-        found = _conclude(_run.connected(config, backend, folder), folder)
+        found = _conclude(config, folder)
     return found
 
 

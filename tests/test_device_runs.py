@@ -7,15 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 from qiskit_ibm_runtime.api.exceptions import RequestsApiError
-from qiskit_ibm_runtime.options_models.simulator import SimulatorOptions
 
-import offline_service
 import qiskit_qep as qep
-from offline_service import saved_account
 from qiskit_qep import _backends, _folder, cli
 from qiskit_qep._keys import ConfigError
 from qiskit_qep.runtime import resumable
 from qiskit_qep.runtime.journal import Journal
+from saved_account import saved_account
 
 CONFIG = """\
 steps = 2
@@ -38,11 +36,9 @@ JOBS = 2 * 3 + 3 + 1  # of steps, of looks at the test samples, of the training 
 
 @pytest.fixture
 def client(tmp_path, monkeypatch):
-    """An account on this machine, and a device that repeats what it answers."""
+    """An account on this machine; the device's bits depend on the job's number."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(resumable, "SETTLING", 0.0)  # the stand-in lists a job at once
-    always = SimulatorOptions(seed_simulator=1)
-    monkeypatch.setattr(offline_service, "SimulatorOptions", lambda: always)
     monkeypatch.setattr(cli._report, "draw", lambda *_: "drawn")
     monkeypatch.setattr(cli, "logistic_regression", lambda _: None)
     (tmp_path / "x.toml").write_text(CONFIG)
@@ -118,34 +114,31 @@ class Died(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
-@pytest.mark.parametrize(
-    ("kind", "number"), [("intent", 0), ("submitted", 4), ("received", JOBS - 1)]
-)
-def test_a_killed_run_ends_as_the_uninterrupted_one(
-    client, tmp_path, monkeypatch, kind, number
-):
+def test_a_killed_run_ends_as_the_uninterrupted_one(client, tmp_path, monkeypatch):
     how = ["train", "x.toml", "--max-jobs", str(JOBS)]
     assert command(*how, "--out", "whole") == 0
-    client.jobs.clear()
-    append, seen = Journal._append, Counter()
+    whole = (tmp_path / "whole" / "state.npz").read_bytes()
+    append = Journal._append
+    for kind, number in (("intent", 0), ("submitted", 4), ("received", JOBS - 1)):
+        client.jobs.clear()
+        seen = Counter()
 
-    def mortal(journal, what, **rest):
-        append(journal, what, **rest)
-        seen[what] += 1
-        if what == kind and seen[what] == number + 1:
-            raise Died
+        def mortal(journal, what, *, kind=kind, number=number, seen=seen, **rest):
+            append(journal, what, **rest)
+            seen[what] += 1
+            if what == kind and seen[what] == number + 1:
+                raise Died
 
-    monkeypatch.setattr(Journal, "_append", mortal)
-    with pytest.raises(Died, match=r"^$"):
-        command(*how, "--out", "parts")
-    assert command("resume", "parts") == 0
-    assert len(client.jobs) == JOBS
-    assert len({job["job_tags"][0] for job in client.jobs.values()}) == JOBS
-    whole, parts = [
-        (tmp_path / run / "state.npz").read_bytes() for run in ("whole", "parts")
-    ]
-    assert whole == parts
-    assert np.abs(qep.State.load("parts/state.npz").gradient.values).max() > 0.01
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "_append", mortal)
+            with pytest.raises(Died, match=r"^$"):
+                command(*how, "--out", kind)
+        assert command("resume", kind) == 0
+        assert len(client.jobs) == JOBS
+        assert len({job["job_tags"][0] for job in client.jobs.values()}) == JOBS
+        assert (tmp_path / kind / "state.npz").read_bytes() == whole
+    values = qep.State.load("whole/state.npz").gradient.values
+    assert np.abs(values).max() > 0.01
 
 
 def test_a_service_that_refuses_is_named_and_leaves_nothing(
@@ -163,20 +156,37 @@ def test_a_service_that_refuses_is_named_and_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_device_is_tested_at_a_price_that_is_said_first(client, capsys):
-    assert command("selftest", "--backend", "ibm_fez", "--shots", "500") == 2
+def test_a_device_is_tested_at_a_price_that_is_said_first(client, capsys, tmp_path):
+    how = ["selftest", "--backend", "ibm_fez", "--shots", "500"]
+    assert command(*how) == 2
     printed = capsys.readouterr()
     said = r"8 jobs of (\d+) circuits and (\d+) shots, about [\d.]+ s of QPU"
     circuits, shots = map(int, re.search(said, printed.out).groups())
     assert shots == 500 * (circuits - 128) + 100 * 128  # 64 rows, twice
     assert "ibm_fez costs QPU time: give --yes" in printed.err
     assert client.jobs == {}
-    assert command("selftest", "--backend", "ibm_fez", "--shots", "500", "--yes") == 1
+    assert command(*how, "--yes") == 0
     assert len(client.jobs) == 8
-    printed = capsys.readouterr().out
-    assert "passed  layout" in printed
-    assert "FAILED  shot noise" in printed  # this device repeats what it answers
-    assert "1 of 6 failed; begin with the first" in printed
+    assert "all 6 checks passed" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_test_that_was_interrupted_goes_on(client, capsys, tmp_path, monkeypatch):
+    append = Journal._append
+
+    def mortal(journal, what, **rest):
+        append(journal, what, **rest)
+        if what == "submitted" and len(journal.entries) == 3:
+            raise Died
+
+    how = ["selftest", "--backend", "ibm_fez", "--shots", "500", "--yes"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "_append", mortal)
+        with pytest.raises(Died, match=r"^$"):
+            command(*how)
+    assert (tmp_path / "selftest-ibm_fez.jobs.jsonl").exists()
+    assert command(*how) == 0
+    assert len(client.jobs) == 8
 
 
 def test_a_backend_that_is_not_there_is_refused(client, capsys):

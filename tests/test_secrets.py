@@ -9,10 +9,11 @@ from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 
 import qiskit_qep as qep
-from offline_service import INSTANCE, NAME, saved_account
 from qiskit_qep import _backends, _config, _run, cli
 from qiskit_qep._keys import ConfigError
 from qiskit_qep.runtime import resumable
+from qiskit_qep.testing.offline import INSTANCE, NAME
+from saved_account import saved_account
 
 SECRET = "pLANTEDsecret" + "0123456789" * 3 + "X"  # 44 letters, as a token of IBM's
 CONFIG = """\

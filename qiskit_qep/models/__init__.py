@@ -1,3 +1,5 @@
 """Models people work on, as ready-made ``Model`` factories."""
 
+from .elastic import elastic_network as elastic_network
 from .ising import transverse_field_ising as transverse_field_ising
+from .oscillators import oscillator_network as oscillator_network
