@@ -15,7 +15,7 @@ from ._archive import write_atomically
 from ._config import Config, parse
 from ._keys import ConfigError, call, read_text, replace_key
 from ._state import State
-from .runtime.journal import Journal, JournalError, _parse
+from .runtime.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CONFIG, STATE, METRICS = "config.toml", "state.npz", "metrics.csv"
 SUMMARY, JOURNAL = "summary.json", "jobs.jsonl"
 MAX_SAMPLES = 10_000_000
-MAX_LINE = 1 << 28  # bytes of one line of a journal: all bits of a job
 
 
 class Metrics(NamedTuple):
@@ -243,27 +242,4 @@ def read_jobs(folder: Path) -> list[Entry]:
         JournalError: If it is damaged.
     """
     path = folder / JOURNAL
-    journal = Journal(path)
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        number, line = 0, file.readline(MAX_LINE)
-        while line:
-            following, record = file.readline(MAX_LINE), _parse(line)
-            if record is None and following:
-                raise JournalError(f"line {number + 1} of {path} is damaged")
-            if record is not None:
-                journal._check_schema(record, number)
-                journal._apply(record)
-            number, line = number + 1, following
-    for entry in journal.entries:
-        _check_entry(path, entry)
-    return journal.entries
-
-
-def _check_entry(path: Path, entry: Entry) -> None:
-    texts = entry.backend, entry.closed, entry.job or "", entry.tag or ""
-    numbers = entry.shots, entry.estimate, entry.seconds or 0.0
-    texts_fit = all(isinstance(text, str) for text in texts)
-    if not (texts_fit and all(isinstance(n, int | float) and n >= 0 for n in numbers)):
-        raise JournalError(f"request {entry.number} of {path} is none: {texts}")
+    return list(Journal.read(path)) if path.exists() else []

@@ -37,10 +37,21 @@ def _prepared(
     preparation: Preparation,
     shots: int = 4000,
     mitigation: Literal["none", "readout", "full"] = "none",
+    max_circuits: int | None = None,
+    max_executions: int = 10_000_000,
+    max_payload: int | None = None,
 ) -> Prepared:
     """Return circuits that are not connected to a backend yet."""
     sampler = None if mitigation == "none" else nowhere
-    return Prepared(preparation, sampler, shots, mitigation)
+    return Prepared(
+        preparation,
+        sampler,
+        shots,
+        mitigation,
+        max_circuits=max_circuits,
+        max_executions=max_executions,
+        max_payload=max_payload,
+    )
 
 
 def nowhere(seed: int) -> Any:

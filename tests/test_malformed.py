@@ -16,7 +16,8 @@ from numpy.lib import format as npy
 import qiskit_qep as qep
 from qiskit_qep import _archive, _config, _folder, _keys, cli
 from qiskit_qep._keys import ConfigError
-from qiskit_qep.runtime import journal
+from qiskit_qep.runtime.journal import Journal
+from qiskit_qep.runtime.lines import line_of
 
 CHIP = (Path(qep.__file__).parent / "configs" / "chip.toml").read_text("utf-8")
 XOR = """\
@@ -319,11 +320,11 @@ def test_a_summary_that_is_none_says_what_to_do(run, capsys, text):
 def intent(**changes):
     known = {"fingerprint": "f", "circuits": "c", "seed": 1, "shots": 10, "slot": 0}
     known |= {"backend": "b", "tag": None, "estimate": 1.0, "request": 0}
-    return journal._line({"kind": "intent", "at": 1.0} | known | changes)
+    return line_of({"kind": "intent", "at": 1.0} | known | changes)
 
 
 OPENED = {"kind": "opened", "at": 0.0, "format": "qiskit_qep.Journal", "run": "r"}
-BEGUN = journal._line(OPENED | {"schema": 1})
+BEGUN = line_of(OPENED | {"schema": 1})
 
 
 def test_a_journal_is_listed(run, capsys):
@@ -337,11 +338,11 @@ def test_a_journal_is_listed(run, capsys):
     ("content", "match"),
     [
         (BEGUN + b"{}\n" + intent(), "line 2 of run/jobs.jsonl is damaged"),
-        (journal._line(OPENED | {"schema": 7}), "has schema 7, this version reads 1"),
+        (line_of(OPENED | {"schema": 7}), "has schema 7, this version reads 1"),
         (intent(), "is no journal"),
         (BEGUN + intent(request=5), "does not understand"),
-        (BEGUN + intent(shots=-1), "request 0 of run/jobs.jsonl is none"),
-        (BEGUN + intent(backend=[1]), "request 0 of run/jobs.jsonl is none"),
+        (BEGUN + intent(shots=-1), "request 0 is none"),
+        (BEGUN + intent(backend=[1]), "request 0 is none"),
         (BEGUN + intent(color="red"), "does not understand"),
         (BEGUN + b"[" * 100_000 + b"\n" + intent(), "line 2 of run/jobs.jsonl is dam"),
     ],
@@ -375,7 +376,7 @@ def test_a_mutated_journal_is_used_or_refused(tmp_path, data):
     path = tmp_path / "jobs.jsonl"
     path.write_bytes(content[: data.draw(st.integers(0, 900))])
     try:
-        journal.Journal.open(path)
+        Journal.open(path)
     except qep.JournalError as error:
         assert str(path) in str(error)  # noqa: PT017
 

@@ -24,7 +24,8 @@ from qiskit_aer.primitives import SamplerV2
 import qiskit_qep as qep
 from qiskit_qep.runtime import faults
 from qiskit_qep.runtime.faults import classify, within
-from qiskit_qep.runtime.journal import Journal, _line
+from qiskit_qep.runtime.journal import Journal
+from qiskit_qep.runtime.lines import line_of
 from qiskit_qep.testing import FAULTS, Chaos, RefusalError
 
 MODEL = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
@@ -479,7 +480,7 @@ def test_whatever_is_in_a_journal_it_is_read_or_refused(tmp_path_factory, at, by
 
 
 WHOLE = b"".join(
-    _line({"at": 1.0, **record})
+    line_of({"at": 1.0, **record})
     for record in (
         {"kind": "opened", "format": "qiskit_qep.Journal", "schema": 1, "run": "ab"},
         *(
@@ -512,7 +513,7 @@ WHOLE = b"".join(
     ],
 )
 def test_a_line_of_another_version_is_refused(path, record, match):
-    path.write_bytes(WHOLE + _line({"at": 2.0, **record}))
+    path.write_bytes(WHOLE + line_of({"at": 2.0, **record}))
     with pytest.raises(qep.JournalError, match=match):
         Journal.open(path)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary, finalize
 
+from .lines import BEGIN, line_of, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 FORMAT, SCHEMA = "qiskit_qep.Journal", 1
-BEGIN = b'{"check": "'  # of every line
+LONGEST = 1 << 28  # bytes of one line: all bits of a job
 
 
 class JournalError(ValueError):
@@ -59,6 +62,16 @@ class Entry:
     seconds: float | None = None
     closed: str = ""
     counts: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no entry, so that nobody computes with it."""
+        texts = self.backend, self.closed, self.job or "", self.tag or ""
+        numbers = self.shots, self.estimate, self.seconds or 0.0
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(n, int | float) and n >= 0 for n in numbers)
+        ):
+            raise TypeError(f"request {self.number} is none: {texts}, {numbers}")
 
 
 @dataclass(eq=False)
@@ -111,6 +124,26 @@ class Journal:
             _open[place] = journal
             return journal
 
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> Sequence[Entry]:
+        """Return the requests of a journal, which another process may be writing.
+
+        Raises:
+            JournalError: If it is damaged, but for a last line that is being written.
+        """
+        journal = Journal(Path(path))
+        with journal.path.open("rb") as file:
+            number, line = 0, file.readline(LONGEST)
+            while line:
+                following, record = file.readline(LONGEST), parse(line)
+                if record is None and following:
+                    raise JournalError(f"line {number + 1} of {path} is damaged")
+                if record is not None:
+                    journal._check_schema(record, number)
+                    journal._apply(record)
+                number, line = number + 1, following
+        return journal.entries
+
     def wall_time(self) -> float:
         """Return for how many seconds processes have worked with this journal."""
         return self._active + time.time() - self._started
@@ -147,7 +180,7 @@ class Journal:
         last = len(lines) - 1 if lines[-1] else len(lines) - 2
         at = 0
         for number, line in enumerate(lines[: last + 1]):
-            record = _parse(line)
+            record = parse(line)
             if record is None and number < last:
                 raise JournalError(
                     f"line {number + 1} of {self.path} is damaged, and others follow "
@@ -205,7 +238,7 @@ class Journal:
         record = {"kind": kind, "at": time.time(), **what}
         with self.lock:
             try:
-                self._write(_line(record))
+                self._write(line_of(record))
             except BaseException:
                 self._broken = True  # half a line may be there: nothing may follow it
                 raise
@@ -251,24 +284,6 @@ class Journal:
 
 _opening = threading.Lock()
 _open: WeakValueDictionary[Path, Journal] = WeakValueDictionary()
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    body = json.dumps(record, sort_keys=True, allow_nan=False)
-    check = hashlib.sha256(body.encode()).hexdigest()[:16]
-    return BEGIN + f'{check}", {body[1:]}\n'.encode()
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line, or None if the line is damaged."""
-    try:
-        record = json.loads(line)
-        check = record.pop("check")
-        body = json.dumps(record, sort_keys=True, allow_nan=False)
-        whole = check == hashlib.sha256(body.encode()).hexdigest()[:16]
-        return record if whole and isinstance(record["kind"], str) else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
 
 
 def _lock(file: int, path: Path) -> None:
