@@ -33,6 +33,9 @@ class Row:
         level: Which eigenstate it settles; the systems drawn have a gap there.
         exact: Whether its values have no noise.
         stationary: Whether its values are the gradient of an energy.
+        smooth: Whether its values are; those of classical spins jump.
+        stride: How far rows and nudges of a test lie apart; spins jump rarely.
+        letters: Three, of the strings that it measures: classical spins have Z only.
         make: What systems it is tested on.
         twin: The slow way to the same values.
     """
@@ -41,6 +44,9 @@ class Row:
     level: int = 0
     exact: bool = True
     stationary: bool = True
+    smooth: bool = True
+    stride: float = 1.0
+    letters: str = "XYZ"
     twin: Callable[..., Any] = reference.settle
     make: Callable[..., Any] = reference.general
 
@@ -57,6 +63,16 @@ def by_gates(preparation):
     return twin
 
 
+def thermal(operators, coefficients, level=0):
+    """Average diagonal operators over all configurations."""
+    diagonals = np.array([reference.matrix(op).diagonal().real for op in operators])
+    energies = coefficients @ diagonals
+    weights = np.exp((energies.min() - energies) / TEMPERATURE)
+    return energies, diagonals @ weights / weights.sum()
+
+
+TEMPERATURE = 3.0
+CLASSICAL = {"stride": 30.0, "letters": "ZZZ", "make": reference.classical}
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
 TABLE = {
@@ -75,6 +91,14 @@ TABLE = {
         twin=by_gates(RAMP),
         make=reference.ising,
     ),
+    "Enumerated": Row(qep.Enumerated(), smooth=False, **CLASSICAL),
+    "Annealed": Row(qep.Annealed(20, 200), smooth=False, **CLASSICAL),
+    "Annealed, at a temperature": Row(
+        qep.Annealed(1000, 40, (TEMPERATURE, TEMPERATURE), average=True),
+        exact=False,
+        twin=thermal,
+        **CLASSICAL,
+    ),
     "Parallel": Row(qep.Parallel(qep.Sampled(2000), POOL, rows=2), exact=False),
 }
 
@@ -90,7 +114,7 @@ def system(row, num_qubits, seed=0, batch=1):
     operators, first = reference.gapped(
         rng, row.make, num_qubits, bound=1.0, level=row.level
     )
-    step = 0.03 * rng.standard_normal((batch, len(first)))
+    step = 0.03 * row.stride * rng.standard_normal((batch, len(first)))
     step[0] = 0.0
     return operators, first + step
 
@@ -194,7 +218,9 @@ def test_the_same_generators_give_the_same_and_others_do_not(row):
 def free_and_nudged(row, num_qubits, batch):
     """Settle a batch, and push it a little; say how to do so for some rows only."""
     operators, coefficients = system(row, num_qubits, batch=batch)
-    push = 0.1 * np.random.default_rng(1).standard_normal(coefficients.shape)
+    push = (
+        0.1 * row.stride * np.random.default_rng(1).standard_normal(coefficients.shape)
+    )
 
     def again(rows):
         rng = [np.random.default_rng([0, b]) for b in rows]
@@ -230,7 +256,9 @@ def test_a_batch_may_be_cut_anywhere(row, num_qubits):
 )
 def test_selected_rows_of_a_phase_settle_as_separate_ones(row, rows):
     operators, coefficients = system(row, 5, batch=3)
-    push = 0.1 * np.random.default_rng(1).standard_normal(coefficients.shape)
+    push = (
+        0.1 * row.stride * np.random.default_rng(1).standard_normal(coefficients.shape)
+    )
     free = settle(row, operators, coefficients)
     picked = free[rows]
     chosen = np.arange(3)[rows]
@@ -305,8 +333,9 @@ def test_a_value_reads_its_own_operator_only(row, num_qubits):
     operators, coefficients = system(row, num_qubits)
     added = np.hstack([coefficients, np.zeros((1, 1))])
     phases = []
-    for seed, letter in enumerate("XYZ"):
-        labels = [letter * num_qubits, "I" * (num_qubits - 1) + letter]
+    for seed, letter in enumerate(row.letters):
+        labels = [letter * num_qubits, "I" * (num_qubits - 1 - seed) + letter]
+        labels[1] += "I" * seed
         one_more = [*operators, SparsePauliOp(labels)]
         phases.append(settle(row, one_more, added, seed=seed))
     plain = settle(row, operators, coefficients, seed=7)
@@ -332,6 +361,11 @@ def stationary(row):
         pytest.skip("its values are no gradient, by its nature")
 
 
+def smooth(row):
+    if not row.smooth:
+        pytest.skip("its values jump: see the circuit of large steps below")
+
+
 @pytest.mark.parametrize("num_qubits", [3, 6])
 def test_values_are_the_gradient_of_an_energy(row, num_qubits):
     """Their circulation around a triangle in coefficient space vanishes.
@@ -340,6 +374,7 @@ def test_values_are_the_gradient_of_an_energy(row, num_qubits):
     be measured with shots only at large ones.
     """
     stationary(row)
+    smooth(row)
     operators, corner = system(row, num_qubits, seed=4)
     rng = np.random.default_rng(5)
     corners = corner + 0.3 * rng.standard_normal((3, corner.size)) * [[0], [1], [1]]
@@ -363,6 +398,7 @@ def test_values_are_the_gradient_of_an_energy(row, num_qubits):
 @pytest.mark.parametrize("num_qubits", [2, 5])
 def test_the_response_matrix_is_symmetric(row, num_qubits):
     stationary(row)
+    smooth(row)
     if not row.exact:
         pytest.skip("shots hide it: see the circulation above")
     operators, coefficients = system(row, num_qubits, seed=6)
@@ -379,6 +415,29 @@ def test_the_response_matrix_is_symmetric(row, num_qubits):
         response = row.settle.response(phase, operators, rows, np.eye(size))
         np.testing.assert_allclose(response, jacobian, atol=1e-6)
         np.testing.assert_allclose(response, response.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("num_qubits", [3, 6])
+def test_lowest_energies_are_concave(row, num_qubits):
+    """Around any circuit in coefficient space, large steps only gain.
+
+    The sum of <A>(here) (next - here) is positive both ways round, which by Rockafellar
+    makes <A> the slope of one concave energy, whether it has kinks or not.
+    """
+    stationary(row)
+    if row.level or row.settle == qep.Exact():  # what follows is not always lowest
+        pytest.skip("an excited energy is not concave")
+    operators, corner = system(row, num_qubits, seed=4)
+    rng = np.random.default_rng(5)
+    points = corner + rng.standard_normal((6, corner.size)) * np.abs(corner).max()
+    phase = settle(row, operators, points)
+    for circuit in (np.arange(6), np.arange(6)[::-1]):
+        steps = np.roll(points[circuit], -1, axis=0) - points[circuit]
+        gains = (phase.values[circuit] * steps).sum()
+        wrong = (phase.values[np.roll(circuit, 1)] * steps).sum()
+        bound = 5 * np.sqrt(((phase.stds[circuit] * steps) ** 2).sum())
+        assert gains > 0.1 + bound, "the circuit is too small to say anything"
+        assert wrong < gains
 
 
 # --- What is refused ----------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 def pairs_of(num_spins: int, edges: Any) -> list[tuple[int, int]]:
     """Return the pairs of a graph in the order of its couplings."""
+    edges = getattr(edges, "graph", edges)  # of qiskit-nature's Lattice
     if edges is None:
         return list(combinations(range(num_spins), 2))
     if isinstance(edges, str):
