@@ -25,6 +25,8 @@ from ._model import Model, linear_inputs
 from ._nudge import Nudge
 from ._optimizers import Optimizer, adam, cosine, momentum, sgd
 from ._train import steps as iterate
+from .equilibria.annealed import Annealed
+from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
 from .equilibria.sampled import Sampled
 
@@ -99,10 +101,23 @@ def _named(owner: Any, names: str) -> dict[str, Callable[..., Any]]:
 KINDS: dict[str, dict[str, Callable[..., Any]]] = {
     "data": _named(
         datasets,
-        "xor parity moons spirals cluster_ising iris wine breast_cancer digits",
+        "xor parity moons spirals cluster_ising kitaev_honeycomb iris wine "
+        "breast_cancer digits",
     ),
-    "model": {**_named(models, "transverse_field_ising"), "pauli": _pauli},
-    "equilibrium": {"exact": Exact, "sampled": Sampled},
+    "model": {
+        **_named(
+            models,
+            "transverse_field_ising classical_ising cluster_ising heisenberg xxz "
+            "xx_zz_network kitaev_honeycomb rydberg_chain cluster_sensor kitaev_sensor",
+        ),
+        "pauli": _pauli,
+    },
+    "equilibrium": {
+        "exact": Exact,
+        "sampled": Sampled,
+        "annealed": Annealed,
+        "enumerated": Enumerated,
+    },
     "nudge": _named(
         Nudge, "centered one_sided chebyshev holomorphic infinitesimal random_sign"
     ),

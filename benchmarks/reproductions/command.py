@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from . import cluster_sensor
+from . import cluster_sensor, ising_machine, phase_exploration, spirals
 
-REPRODUCTIONS = {"cluster_sensor": cluster_sensor}
+REPRODUCTIONS = {
+    "cluster_sensor": cluster_sensor,
+    "phase_exploration": phase_exploration,
+    "spirals": spirals,
+    "ising_machine": ising_machine,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -70,6 +70,17 @@ class DiagonalTerms:
         return np.asarray(self.strings.sum(axis=1))
 
     @cached_property
+    def single(self) -> NDArray[np.int64]:
+        """The spin of every string of one."""
+        return np.argwhere(self.strings[self.orders == 1])[:, 1]
+
+    @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """The two spins of every string of two, shape (2, number)."""
+        spins = np.argwhere(self.strings[self.orders == 2])[:, 1]
+        return spins.reshape(-1, 2).T
+
+    @cached_property
     def _transposed(self) -> Any:
         return self.weights.T.tocsr()
 
@@ -86,8 +97,10 @@ class DiagonalTerms:
             spins: Shape (configurations, num_spins), +1 or -1.
         """
         product = np.ones((len(spins), len(self.strings)))
-        for m, string in enumerate(self.strings):
-            product[:, m] = spins[:, string].prod(axis=1)
+        product[:, self.orders == 1] = spins[:, self.single]
+        product[:, self.orders == 2] = spins[:, self.pairs].prod(axis=1)
+        for m in np.flatnonzero(self.orders > 2):
+            product[:, m] = spins[:, self.strings[m]].prod(axis=1)
         return np.asarray((self.weights @ product.T).T)
 
 

@@ -110,8 +110,6 @@ class Annealed:
                 "or use Enumerated for up to 24 spins"
             ) from error
         one, two = terms.orders == 1, terms.orders == 2
-        single = terms.strings[one].argmax(axis=1)
-        pairs = np.argwhere(terms.strings[two])[:, 1].reshape(-1, 2).T
         sampler = samplers.SimulatedAnnealingSampler()
         how: dict[str, Any] = {"num_reads": self.reads, "num_sweeps": self.sweeps}
         if self.temperatures is not None:
@@ -119,9 +117,9 @@ class Annealed:
 
         def anneal(row: NDArray[np.float64], rng: np.random.Generator) -> Any:
             fields = np.zeros(terms.num_spins)
-            fields[single] = row[one]
+            fields[terms.single] = row[one]
             problem = dimod.BinaryQuadraticModel.from_numpy_vectors(
-                fields, (*pairs, row[two]), 0.0, dimod.SPIN
+                fields, (*terms.pairs, row[two]), 0.0, dimod.SPIN
             )
             seed = int(rng.integers(1 << 31))
             record = sampler.sample(problem, seed=seed, **how).record
