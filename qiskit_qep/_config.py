@@ -25,7 +25,6 @@ from ._model import Model, linear_inputs
 from ._nudge import Nudge
 from ._optimizers import Optimizer, adam, cosine, momentum, sgd
 from ._train import steps as iterate
-from .equilibria.annealed import Annealed
 from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
 from .equilibria.sampled import Sampled
@@ -112,12 +111,7 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
         ),
         "pauli": _pauli,
     },
-    "equilibrium": {
-        "exact": Exact,
-        "sampled": Sampled,
-        "annealed": Annealed,
-        "enumerated": Enumerated,
-    },
+    "equilibrium": {"exact": Exact, "sampled": Sampled, "enumerated": Enumerated},
     "nudge": _named(
         Nudge, "centered one_sided chebyshev holomorphic infinitesimal random_sign"
     ),

@@ -68,14 +68,13 @@ def test_published_noise_is_that_of_ten_shots():
 
 
 def test_spirals_are_learnt():
-    training, new = spirals.learn(0, 20, 0.03)
+    training, new = spirals.learn(0, 40, 0.01)
     assert min(training, new) > 0.75
 
 
 def test_a_machine_learns_digits_without_and_with_transverse_fields():
     small = ising_machine.SMALL
     assert small.model().num_trainable == 24 + 10 + 6 + 6 * 64
-    assert ising_machine.LARGE.model().readout[0].num_qubits == 160
     for machine in (small, ising_machine.MACHINES["64-6-4, h = 0.5"]):
         assert machine.learn(1, 1, 400) > 0.4  # of four classes
 

@@ -142,7 +142,5 @@ def run(seeds: int | None = None, *, full: bool = False) -> None:
     show(
         "Digits on an Ising machine (Nat. Commun. 15, 2024)",
         lines,
-        (
-            "published: 784-120-40 on MNIST/100 after 50 epochs; sets and schedules differ",
-        ),
+        ("published: 784-120-40, MNIST/100, 50 epochs; the file says what differs",),
     )

@@ -36,7 +36,8 @@ class Annealed:
         reads: Number of annealings per row.
         sweeps: Attempts to turn every spin over, per read.
         temperatures: Of the first and the last sweep, in units of energy, with a
-            geometric schedule between; None takes them from the coefficients.
+            geometric schedule between. None is from where every spin is turned over by
+            one attempt in two, to where one in a hundred climbs the least coefficient.
         average: Whether to take the mean over the reads in place of the best one.
 
     Raises:
@@ -111,9 +112,7 @@ class Annealed:
             ) from error
         one, two = terms.orders == 1, terms.orders == 2
         sampler = samplers.SimulatedAnnealingSampler()
-        how: dict[str, Any] = {"num_reads": self.reads, "num_sweeps": self.sweeps}
-        if self.temperatures is not None:
-            how["beta_range"] = [1.0 / t for t in self.temperatures]
+        how = {"num_reads": self.reads, "num_sweeps": self.sweeps}
 
         def anneal(row: NDArray[np.float64], rng: np.random.Generator) -> Any:
             fields = np.zeros(terms.num_spins)
@@ -121,8 +120,12 @@ class Annealed:
             problem = dimod.BinaryQuadraticModel.from_numpy_vectors(
                 fields, (*terms.pairs, row[two]), 0.0, dimod.SPIN
             )
+            hot, cold = self.temperatures or _range(terms, row)
             seed = int(rng.integers(1 << 31))
-            record = sampler.sample(problem, seed=seed, **how).record
+            answer = sampler.sample(
+                problem, seed=seed, beta_range=[1.0 / hot, 1.0 / cold], **how
+            )
+            record = answer.record
             return record.sample, record.energy
 
         return anneal
@@ -137,3 +140,12 @@ class Annealed:
             centered = each - values[b]
             covariance[b] = centered.T @ centered / (self.reads * (self.reads - 1))
         return Phase(values, covariance=covariance, shots=self.reads, state=(samples,))
+
+
+def _range(terms: DiagonalTerms, row: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the temperatures that suit a row; the library's own loop takes 50 ms."""
+    sizes = np.abs(row)
+    if not sizes.any():
+        return 1.0, 1.0
+    pulls = sizes @ terms.strings
+    return 2 * pulls.max() / np.log(2), 2 * sizes[sizes > 0].min() / np.log(100)
