@@ -76,7 +76,7 @@ def test_a_machine_learns_digits_without_and_with_transverse_fields():
     small = ising_machine.SMALL
     assert small.model().num_trainable == 24 + 10 + 6 + 6 * 64
     for machine in (small, ising_machine.MACHINES["64-6-4, h = 0.5"]):
-        assert machine.learn(1, 1, 400) > 0.4  # of four classes
+        assert machine.learn(1, 1, 250) > 0.4  # of four classes
 
 
 def test_the_command(capsys):

@@ -193,7 +193,7 @@ def test_predictions_of_a_sensor_for_given_parameters(model, size, system):
     """On points of the phase diagram where it is not nearly degenerate."""
     theta = np.random.default_rng(3).standard_normal(51)
     x, _ = qep.datasets.kitaev_honeycomb(40, seed=5)
-    x = x[x.max(axis=1) < 2][:4]
+    x = x[x.max(axis=1) < 2][:2]
     bits = np.arange(1 << (size + 2))
     a, b = 1 - 2 * (bits >> size & 1), 1 - 2 * (bits >> size + 1 & 1)
     signs = ((1, 1), (1, -1), (-1, -1), (-1, 1))[: model.num_readout]

@@ -109,7 +109,7 @@ class Machine:
         theta = model.initial(rng)
         outputs = self.classes * self.copies
         count = outputs * self.hidden
-        theta[:count] *= 0.25 / 0.3 * np.sqrt(1 / self.hidden)
+        theta[:count] *= 2.5 * np.sqrt(1 / self.hidden)
         theta[count : count + self.hidden + outputs] = 0.0
         return theta
 

@@ -33,7 +33,7 @@ def classical_ising(
     small nudges measure 0, and the rule descends on ``contrastive``. ``Exact()``
     follows the free configuration through any nudge, and always measures 0.
 
-    Training starts with J ~ N(0, 0.3^2) and b ~ N(0, 0.3^2).
+    Training starts with J ~ N(0, 0.1^2) and b ~ N(0, 0.1^2).
 
     Args:
         num_spins: N.
@@ -60,8 +60,8 @@ def classical_ising(
     spins, pairs = range(num_spins), pairs_of(num_spins, edges)
     couplings = [string(num_spins, "ZZ", *pair, weight=-1.0) for pair in pairs]
     return assemble(
-        Kind(couplings, width=0.3),
-        Kind(on_each(num_spins, "Z", spins if bias else (), -1.0), width=0.3),
+        Kind(couplings, width=0.1),
+        Kind(on_each(num_spins, "Z", spins if bias else (), -1.0), width=0.1),
         inputs=on_each(num_spins, "Z", inputs, -1.0),
         readout=on_each(num_spins, "Z", readout),
     )

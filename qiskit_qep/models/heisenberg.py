@@ -39,7 +39,7 @@ def heisenberg(
 
     Args:
         num_spins: N.
-        edges: As in ``transverse_field_ising``; also a ``Lattice`` of qiskit-nature.
+        edges: As in ``transverse_field_ising``.
         inputs: Spins that feel x.
         readout: Spins that are read.
         fields: Directions of the trainable fields, some of ``"XYZ"``, or ``""``.
@@ -80,7 +80,7 @@ def xxz(
 
     Args:
         num_spins: N.
-        edges: As in ``transverse_field_ising``; also a ``Lattice`` of qiskit-nature.
+        edges: As in ``transverse_field_ising``.
         inputs: Spins that feel x.
         readout: Spins that are read.
         fields: Directions of the trainable fields, some of ``"XYZ"``, or ``""``.
@@ -118,7 +118,7 @@ def xx_zz_network(
 
     Args:
         num_spins: N.
-        edges: As in ``transverse_field_ising``; also a ``Lattice`` of qiskit-nature.
+        edges: As in ``transverse_field_ising``.
         inputs: Spins that feel x.
         readout: Spins that are read.
         fields: Directions of the trainable fields, some of ``"XYZ"``, or ``""``.
