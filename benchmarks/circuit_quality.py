@@ -147,8 +147,8 @@ def circuits() -> tuple[Circuit, ...]:
     strong = qep.Ramp(driver=driver(1.5))
     return (
         *(Circuit(f"Ramp({t}, {n})", qep.Ramp(t, n)) for t, n in RAMPS),
-        Circuit("Ramp(), the default: (12, 36)", qep.Ramp()),
-        Circuit("Ramp(16, 48)", qep.Ramp(16, 48)),
+        Circuit("Ramp(12, 36)", qep.Ramp(12, 36)),
+        Circuit("Ramp(), the default: (16, 48)", qep.Ramp()),
         Circuit('Ramp(schedule="smooth")', qep.Ramp(schedule="smooth")),
         Circuit("Ramp(order=1)", qep.Ramp(order=1)),
         Circuit("Ramp(counterdiabatic=True)", qep.Ramp(counterdiabatic=True)),

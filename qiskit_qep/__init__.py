@@ -12,6 +12,8 @@ from ._fidelity import Fidelity as Fidelity
 from ._fidelity import fidelity_report as fidelity_report
 from ._gradient import gradient as gradient
 from ._gradient import predict as predict
+from ._landscape import Clamped as Clamped
+from ._landscape import Distance as Distance
 from ._loss import Loss as Loss
 from ._loss import cost_observable as cost_observable
 from ._loss import cross_entropy as cross_entropy
@@ -29,6 +31,7 @@ from ._parametrization import Parametrization as Parametrization
 from ._parametrization import direct as direct
 from ._plan import Plan as Plan
 from ._plan import plan as plan
+from ._quadratic import QuadraticForm as QuadraticForm
 from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
@@ -36,8 +39,10 @@ from ._train import train as train
 from .equilibria.annealed import Annealed as Annealed
 from .equilibria.enumerated import Enumerated as Enumerated
 from .equilibria.exact import Exact as Exact
+from .equilibria.gaussian import Gaussian as Gaussian
 from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
+from .equilibria.relaxed import Relaxed as Relaxed
 from .equilibria.sampled import Sampled as Sampled
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational

@@ -105,12 +105,14 @@ class Equilibrium(Protocol):
     """Settles systems: one call, coefficients in, a ``Phase`` out.
 
     Row i of a call depends on row i of its arguments only, so that a batch may be cut
-    anywhere. Three things are optional. ``follow``, true where settling a nudged phase
+    anywhere. Four things are optional. ``follow``, true where settling a nudged phase
     waits for its free one as ``start``. ``warm``, true where a training step starts
     from what the last one settled to, the last array of ``Phase.state``.
     ``response(phase, operators, coefficients, direction)``, the derivative of the
     values along a direction of coefficient space, shape (batch, num_operators), which
-    ``Nudge.infinitesimal()`` needs.
+    ``Nudge.infinitesimal()`` needs. ``sample(phase, operators, coefficients, shots,
+    rng)``, what ``Sampled`` reads of a state that is no amplitudes of bitstrings:
+    values, covariance, and the number of shots per row.
     """
 
     def __call__(

@@ -11,6 +11,7 @@ from ._gradient import gradient
 from ._loss import Loss, squared_error
 from ._model import pauli_terms
 from ._nudge import Nudge
+from ._parametrization import direct
 from ._streams import new_seed
 from .equilibria.exact import Exact
 from .preparations.ramp import Ramp
@@ -80,7 +81,8 @@ def fidelity_report(
               \cos = \frac{g \cdot g_0}{|g|\,|g_0|}, \qquad \frac{|g|}{|g_0|}
 
     The states are the noiseless ones of the circuit; the gradient is measured as the
-    equilibrium does it, shots and noise included. Exact columns are nan beyond 14
+    equilibrium does it, shots and noise included: by as many jobs as a training step,
+    and as many again where a ramp is doubled. Exact columns are nan beyond 14
     qubits; the variance and the doubled ramp need no exact state.
 
     Args:
@@ -114,13 +116,19 @@ def fidelity_report(
         "seed": seed,
     }
 
+    rows = model.coefficients(theta, x)
+    # With every operator in the role of an input, derivatives come sample by sample.
+    all_inputs = replace(
+        model,
+        trainable=(),
+        inputs=(*model.trainable, *model.inputs),
+        parametrization=direct,
+    )
+
     def gradients(settle: Any) -> Array:
-        rows = range(len(x))
-        parts = [
-            gradient(model, theta, x[b], y[b : b + 1], equilibrium=settle, **how)
-            for b in rows
-        ]
-        return np.array([part.values for part in parts])
+        driven = rows[:, : model.num_driven]
+        found = gradient(all_inputs, [], driven, y, equilibrium=settle, **how)
+        return model.pullback(theta, x, found.inputs)[0]
 
     measured = gradients(equilibrium)
     doubled = np.full(measured.shape, np.nan)
@@ -130,7 +138,6 @@ def fidelity_report(
             preparation, time=2 * preparation.time, steps=2 * preparation.steps
         )
         doubled = gradients(replace(equilibrium, preparation=slower))
-    rows = model.coefficients(theta, x)
     noiseless = replace(equilibrium, sampler=None)
     prepared = noiseless(model.operators, rows).state[0]
     h = pauli_terms(model.operators).hamiltonian(rows)

@@ -223,9 +223,13 @@ def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
 
 
 def pull(model: Model, slope: Array) -> Array:
-    """Bound the energy by which a nudge of beta = 1 can shift a level, per sample."""
+    """Bound the energy by which a nudge of beta = 1 can shift a level, per sample.
+
+    Operators other than Pauli sums have no bound; those that settle them refuse a nudge
+    that leaves no state.
+    """
     sizes = [
-        np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
+        np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 0.0
         for op in model.readout
     ]
     return np.asarray(np.abs(slope) @ sizes)

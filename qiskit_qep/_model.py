@@ -4,53 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
+from ._operators import Operators, checked, register
+from ._operators import pauli_terms as pauli_terms
 from ._parametrization import LinearInputs, Parametrization, direct
-from ._pauli import PauliTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
-
-
-class Operators(tuple[Any, ...]):
-    """The operators of a model in the order trainable, inputs, readout, fixed."""
-
-    @cached_property
-    def terms(self) -> PauliTerms:
-        """Their Pauli strings, grouped by flip mask, computed once."""
-        return PauliTerms.of(self)
-
-    @cached_property
-    def _labels(self) -> tuple[tuple[tuple[str, complex], ...], ...]:
-        return tuple(tuple(op.to_list()) for op in self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as labels, a fifth of the operators' bytes."""
-        if all(isinstance(op, SparsePauliOp) for op in self):
-            return _received, (self._labels,)
-        return Operators, (tuple(self),)
-
-
-@lru_cache(maxsize=16)
-def _received(labels: tuple[tuple[tuple[str, complex], ...], ...]) -> Operators:
-    """Return the operators that were sent: one object, so that ``terms`` is kept."""
-    return Operators(SparsePauliOp.from_list(sum_) for sum_ in labels)
-
-
-def pauli_terms(operators: Sequence[Any]) -> PauliTerms:
-    """Return the Pauli strings of operators, from a model or any sequence."""
-    if isinstance(operators, Operators):
-        return operators.terms
-    return PauliTerms.of(operators)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +68,12 @@ class Model:
             given = getattr(self, role)
             if isinstance(given, str | SparsePauliOp | Pauli):
                 raise ValueError(f"{role} should be a list of operators, got {given!r}")
-            object.__setattr__(self, role, tuple(_operator(op, role) for op in given))
+            object.__setattr__(self, role, tuple(checked(op, role) for op in given))
         if self.fixed is not None:
-            object.__setattr__(self, "fixed", _operator(self.fixed, "fixed"))
+            object.__setattr__(self, "fixed", checked(self.fixed, "fixed"))
         if not self.operators:
             raise ValueError("a model needs at least one operator, got none")
-        sizes = {op.num_qubits for op in self.operators if hasattr(op, "num_qubits")}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"operators should act on one register, got {sorted(sizes)} qubits"
-            )
+        register(self.operators)
         if not isinstance(self.parametrization, Parametrization):
             made = self.parametrization(len(self.trainable), len(self.inputs))
             object.__setattr__(self, "parametrization", made)
@@ -255,11 +220,10 @@ class Model:
 
     def __repr__(self) -> str:
         """Show the sizes."""
-        sizes = {op.num_qubits for op in self.operators if hasattr(op, "num_qubits")}
-        register = f"; {sizes.pop()} qubits" if sizes else ""
+        acted_on = register(self.operators)
         return (
             f"Model({self.num_trainable} trainable, {self.num_inputs} inputs, "
-            f"{self.num_readout} readout{register})"
+            f"{self.num_readout} readout{acted_on and '; '}{acted_on})"
         )
 
 
@@ -302,19 +266,3 @@ def _finite(name: str, values: ArrayLike) -> Array:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} should be finite, got {array[where]} at {where}")
     return array
-
-
-def _operator(given: Any, role: str) -> Any:
-    """Return labels and Paulis as a checked ``SparsePauliOp``, the rest as it is."""
-    if isinstance(given, str | Pauli):
-        given = SparsePauliOp(given)
-    if not isinstance(given, SparsePauliOp):
-        return given
-    if not np.all(np.isfinite(given.coeffs.astype(complex))):
-        raise ValueError(f"{role} operator should be finite, got {given}")
-    merged = given.simplify(atol=0.0)
-    if np.any(np.abs(merged.coeffs.imag) > 1e-12 * np.abs(merged.coeffs).max()):
-        raise ValueError(
-            f"{role} operator should be Hermitian (real coefficients), got {given}"
-        )
-    return SparsePauliOp(given.paulis, given.coeffs.real)

@@ -11,7 +11,6 @@ from ._fidelity import EXACT_QUBITS
 from ._gradient import gradient, predict
 from ._loss import Loss, squared_error
 from ._measure import pull
-from ._model import pauli_terms
 from ._nudge import Nudge
 from ._streams import new_seed
 from .equilibria.exact import Exact
@@ -45,7 +44,7 @@ def suggest_nudge(
 
     The bias c beta^2 is measured by halving a pilot nudge, the noise v / beta^2 is what
     the pilot's error bars say. The suggestion is capped where beta * |slope| * |O|
-    reaches half the smallest gap, up to 14 qubits, and at 0.5 beyond. It costs two
+    reaches half the smallest gap, up to 14 qubits, and at 0.5 otherwise. It costs two
     gradients and a prediction.
 
     Args:
@@ -78,8 +77,9 @@ def suggest_nudge(
     noisy = _with_shots(equilibrium, shots)
     prediction = predict(model, theta, x, equilibrium=noisy, seed=seed)
     slope = loss.slope(prediction, loss.targets(model, y, len(prediction)))
-    cap, terms = PILOT, pauli_terms(model.operators)
-    if terms.num_qubits <= EXACT_QUBITS:
+    cap = PILOT
+    sizes = [getattr(op, "num_qubits", np.inf) for op in model.operators]
+    if max(sizes) <= EXACT_QUBITS:
         phase = Exact()(model.operators, model.coefficients(theta, x))
         cap = float(
             np.min(0.5 * np.asarray(phase.gap) / np.maximum(pull(model, slope), 1e-12))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from numpy.polynomial.legendre import leggauss
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
+import mechanics
 import qiskit_qep as qep
 import reference
 from qiskit_qep.equilibria.uncoupled import Uncoupled
@@ -25,6 +27,71 @@ def uncoupled(operators, coefficients, level=0):
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A type of operators: how systems of it are drawn and varied.
+
+    Attributes:
+        draw: (rng, make, size, level) -> operators and one row, far from any crossing.
+        constant: size -> an operator that is 1 in every state.
+        relabel: (operators, order of the sites) -> the same on exchanged sites.
+        others: size -> three operators with different values.
+        bound: operator -> what no value exceeds.
+    """
+
+    draw: Callable[..., Any]
+    constant: Callable[[int], Any]
+    relabel: Callable[..., Any]
+    others: Callable[[int], list[Any]]
+    bound: Callable[[Any], float]
+
+
+PAULI = Kind(
+    draw=lambda rng, make, size, level: reference.gapped(
+        rng, make, size, bound=1.0, level=level
+    ),
+    constant=lambda size: SparsePauliOp("I" * size),
+    relabel=lambda operators, order: [op.apply_layout(order) for op in operators],
+    others=lambda size: [
+        SparsePauliOp([letter * size, "I" * (size - 1) + letter]) for letter in "XYZ"
+    ],
+    bound=lambda op: np.abs(op.coeffs).sum(),
+)
+SPINS = replace(
+    PAULI,
+    others=lambda size: [
+        SparsePauliOp(["Z" * size, "I" * (size - 1 - k) + "Z" + "I" * k])
+        for k in range(3)
+    ],
+)
+FORMS = Kind(
+    draw=lambda rng, make, size, level: make(rng, size),
+    constant=lambda size: qep.QuadraticForm({"": 1.0}, size),
+    relabel=mechanics.relabelled,
+    others=lambda size: [
+        qep.QuadraticForm({z: 1.0, "": 0.1 * k}, size)
+        for k, z in enumerate(["r_0 r_0", "p_0 p_0", "r_0"])
+    ],
+    bound=lambda op: np.inf,
+)
+SPRINGS = Kind(
+    draw=lambda rng, make, size, level: make(rng, size),
+    constant=lambda size: qep.QuadraticForm({"": 1.0}, 2 * (size + 3)),
+    relabel=lambda operators, order: mechanics.relabelled(
+        operators,
+        [
+            2 * i + a
+            for i in [*order, *range(len(order), len(order) + 3)]
+            for a in (0, 1)
+        ],
+    ),
+    others=lambda size: [
+        qep.QuadraticForm({z: 1.0}, 2 * (size + 3)) for z in ("r_0", "r_1", "r_0 r_1")
+    ],
+    bound=lambda op: np.inf,
+)
+
+
+@dataclass(frozen=True)
 class Row:
     """One equilibrium under test.
 
@@ -35,9 +102,10 @@ class Row:
         stationary: Whether its values are the gradient of an energy.
         smooth: Whether its values are; those of classical spins jump.
         stride: How far rows and nudges of a test lie apart; spins jump rarely.
-        letters: Three, of the strings that it measures: classical spins have Z only.
         make: What systems it is tested on.
         twin: The slow way to the same values.
+        kind: The type of their operators.
+        analytic: Whether it settles complex coefficients without a start.
     """
 
     settle: qep.Equilibrium
@@ -46,9 +114,10 @@ class Row:
     stationary: bool = True
     smooth: bool = True
     stride: float = 1.0
-    letters: str = "XYZ"
     twin: Callable[..., Any] = reference.settle
     make: Callable[..., Any] = reference.general
+    kind: Kind = PAULI
+    analytic: bool = False
 
 
 def by_gates(preparation):
@@ -72,7 +141,7 @@ def thermal(operators, coefficients, level=0):
 
 
 TEMPERATURE = 3.0
-CLASSICAL = {"stride": 30.0, "letters": "ZZZ", "make": reference.classical}
+CLASSICAL = {"stride": 30.0, "kind": SPINS, "make": reference.classical}
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
 TABLE = {
@@ -99,6 +168,26 @@ TABLE = {
         twin=thermal,
         **CLASSICAL,
     ),
+    "Gaussian": Row(
+        qep.Gaussian(),
+        twin=mechanics.ground,
+        make=mechanics.mixed,
+        kind=FORMS,
+        analytic=True,
+    ),
+    "Sampled, Gaussian": Row(
+        qep.Sampled(2000, qep.Gaussian()),
+        exact=False,
+        twin=mechanics.ground,
+        make=mechanics.oscillators,
+        kind=FORMS,
+    ),
+    "Relaxed": Row(
+        qep.Relaxed(), twin=mechanics.rest, make=mechanics.oscillators, kind=FORMS
+    ),
+    "Relaxed, springs": Row(
+        mechanics.AsDrawn(), twin=mechanics.rest, make=mechanics.elastic, kind=SPRINGS
+    ),
     "Parallel": Row(qep.Parallel(qep.Sampled(2000), POOL, rows=2), exact=False),
 }
 
@@ -111,9 +200,7 @@ def row(request):
 def system(row, num_qubits, seed=0, batch=1):
     """Draw operators with X, Y and Z strings, and coefficients with a gap above 1."""
     rng = np.random.default_rng(seed)
-    operators, first = reference.gapped(
-        rng, row.make, num_qubits, bound=1.0, level=row.level
-    )
+    operators, first = row.kind.draw(rng, row.make, num_qubits, row.level)
     step = 0.03 * row.stride * rng.standard_normal((batch, len(first)))
     step[0] = 0.0
     return operators, first + step
@@ -166,7 +253,7 @@ def test_shapes(row, num_qubits):
         assert diagnostic is None or diagnostic.shape == (4,)
     assert phase.state
     assert all(len(array) == 4 for array in phase.state)
-    sizes = np.array([np.abs(op.coeffs).sum() for op in operators])
+    sizes = np.array([row.kind.bound(op) for op in operators])
     assert (np.abs(phase.values) <= sizes + 1e-9).all()
 
 
@@ -278,7 +365,7 @@ def test_selected_rows_of_a_phase_settle_as_separate_ones(row, rows):
 
 def test_nothing_that_was_passed_is_changed(row):
     operators, coefficients = system(row, 5, batch=2)
-    before = [op.copy() for op in operators]
+    before = deepcopy(operators)
     free = settle(row, operators, coefficients)
     kept = [coefficients, free.values, free.stds, *free.state]
     copies = [array.copy() for array in kept]
@@ -304,7 +391,7 @@ def test_a_start_at_the_same_coefficients_changes_nothing(row):
 @pytest.mark.parametrize("num_qubits", [3, 6])
 def test_the_zero_of_energy_does_not_matter(row, num_qubits, shift):
     operators, coefficients = system(row, num_qubits, batch=2)
-    identity = SparsePauliOp("I" * num_qubits)
+    identity = row.kind.constant(num_qubits)
     shifted = np.hstack([coefficients, np.full((2, 1), shift)])
     plain = settle(row, operators, coefficients)
     moved = settle(row, [*operators, identity], shifted, seed=1)
@@ -322,7 +409,7 @@ def test_qubits_have_no_names(row, num_qubits):
     operators, coefficients = system(row, num_qubits)
     order = np.random.default_rng(2).permutation(num_qubits)
     assert (order != np.arange(num_qubits)).any()
-    relabelled = [op.apply_layout([int(q) for q in order]) for op in operators]
+    relabelled = row.kind.relabel(operators, [int(q) for q in order])
     assert relabelled != operators
     plain = settle(row, operators, coefficients)
     same(row, settle(row, relabelled, coefficients, seed=1), plain)
@@ -333,10 +420,8 @@ def test_a_value_reads_its_own_operator_only(row, num_qubits):
     operators, coefficients = system(row, num_qubits)
     added = np.hstack([coefficients, np.zeros((1, 1))])
     phases = []
-    for seed, letter in enumerate(row.letters):
-        labels = [letter * num_qubits, "I" * (num_qubits - 1 - seed) + letter]
-        labels[1] += "I" * seed
-        one_more = [*operators, SparsePauliOp(labels)]
+    for seed, other in enumerate(row.kind.others(num_qubits)):
+        one_more = [*operators, other]
         phases.append(settle(row, one_more, added, seed=seed))
     plain = settle(row, operators, coefficients, seed=7)
     columns = slice(0, len(operators))
@@ -427,6 +512,8 @@ def test_lowest_energies_are_concave(row, num_qubits):
     stationary(row)
     if row.level or row.settle == qep.Exact():  # what follows is not always lowest
         pytest.skip("an excited energy is not concave")
+    if row.kind not in (PAULI, SPINS):
+        pytest.skip("large steps leave where springs hold")
     operators, corner = system(row, num_qubits, seed=4)
     rng = np.random.default_rng(5)
     points = corner + rng.standard_normal((6, corner.size)) * np.abs(corner).max()
@@ -450,5 +537,12 @@ def test_operators_that_are_no_pauli_sums_are_refused(row):
 
 def test_complex_coefficients_are_continued_or_refused(row):
     operators, coefficients = system(row, 2)
+    if row.analytic:
+        plain, turned = (
+            settle(row, operators, coefficients + step).values for step in (0.0, 1e-7j)
+        )
+        np.testing.assert_allclose(turned.real, plain, atol=1e-10)
+        assert np.abs(turned.imag).max() > 1e-9
+        return
     with pytest.raises(TypeError, match=r"complex.*Nudge\.|Nudge\..*complex"):
         settle(row, operators, coefficients + 0.1j)

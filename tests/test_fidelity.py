@@ -5,6 +5,7 @@ import pytest
 
 import qiskit_qep as qep
 import reference
+from qiskit_qep.runtime.rehearsal import Rehearsal
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,10 @@ def test_shots_of_a_circuit_can_be_suggested_for(network):
     assert 0.02 < nudge.reach < 1
     with pytest.raises(ValueError, match="shots should be at least 1, got 0"):
         qep.suggest_nudge(*network, 0)
+
+
+def test_a_report_costs_two_steps(network):
+    rehearsal = Rehearsal()
+    settle = qep.Prepared(qep.Ramp(1, 2), rehearsal, shots=10)
+    qep.fidelity_report(*network, equilibrium=settle)
+    assert len(rehearsal.jobs) == 4  # of three samples: free and nudged, and doubled

@@ -302,8 +302,11 @@ ONE = SparsePauliOp("ZZ")
         (lambda: qep.Model("ZZ"), r"trainable should be a list .*got 'ZZ'"),
         (lambda: qep.Model([ONE], readout=ONE), r"readout should be a list .*\['ZZ'\]"),
         (lambda: qep.Model([ONE], inputs=Pauli("ZZ")), r"inputs should be a list .*ZZ"),
-        (lambda: qep.Model(["ZZ", "Z"]), r"one register, got \[1, 2\] qubits"),
-        (lambda: qep.Model(["ZZ"], fixed="ZZZ"), r"one register, got \[2, 3\] qubits"),
+        (lambda: qep.Model(["ZZ", "Z"]), r"one register, got 1 qubits and 2 qubits"),
+        (
+            lambda: qep.Model(["ZZ"], fixed="ZZZ"),
+            r"one register, got 2 qubits and 3",
+        ),
         (lambda: qep.Model([1j * ONE]), r"(?s)trainable .*Hermitian.*ZZ.*1\.?j"),
         (lambda: qep.Model([ONE], fixed=Pauli("iXX")), r"fixed .*Hermitian.*XX"),
         (

@@ -1,7 +1,7 @@
 """Circuits measured by a sampler: one job, fresh noise, right signs."""
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -207,6 +207,35 @@ def test_a_step_is_two_jobs_and_one_where_the_slope_is_known(num_spins):
 
 
 # -- noise ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "jobs"),
+    [
+        ({"max_circuits": 4}, 3),  # of 5 rows in 2 settings
+        ({"max_executions": 7 * 500}, 2),
+        ({"max_payload": 2 * 8 * 58}, 5),  # 57 angles of the ramp and the setting's
+        ({"max_circuits": 4, "mitigation": "readout"}, 5),
+    ],
+)
+def test_what_is_too_much_for_one_job_is_spread(network, limit, jobs):
+    model, theta, _ = network
+    spy = Spy(StatevectorSampler())
+    x = np.linspace(-1, 1, 5)[:, None]
+    shots = qep.Prepared(RAMP, spy, shots=500, **limit)
+    circuit = shots.circuit(model.operators)
+    assert circuit.num_parameters == 58
+    plan = qep.plan(model, x, equilibrium=shots, loss=qep.cost_observable, steps=0)
+    phase = shots(model.operators, model.coefficients(theta, x))
+    assert len(set(phase.jobs)) == len(spy.pubs) == jobs
+    assert plan.jobs >= 2 * jobs  # of three phases
+    exact = qep.Prepared(RAMP)(model.operators, model.coefficients(theta, x))
+    assert np.ptp(exact.values, axis=0).max() > 0.3
+    assert (np.abs(phase.values - exact.values) < 5 * phase.stds).all()
+    with pytest.raises(ValueError, match="leaves 1 circuits for a job, and one row"):
+        replace(shots, max_executions=1999 if "mitigation" in limit else 999)(
+            model.operators, model.coefficients(theta, x)
+        )
 
 
 def test_a_seed_gives_the_same_run_and_another_another(network):

@@ -14,6 +14,7 @@ from qiskit_ibm_runtime import executor_sampler
 from qiskit_ibm_runtime.fake_provider import FakeTorino
 
 import qiskit_qep as qep
+from qiskit_qep.runtime.answers import warn_of_bounds
 from qiskit_qep.runtime.counts import string_moments
 from qiskit_qep.runtime.readout import suppress_errors
 
@@ -156,6 +157,27 @@ def test_perfect_calibrations_do_not_claim_perfect_rates():
     readout = qep.Readout.of(zeros, ones)
     assert np.all(readout.rates == 0.0)
     assert np.allclose(np.diagonal(readout.covariance), 1 / 51**2)
+
+
+def test_values_that_no_state_has_are_named():
+    """Both qubits' errors are one: taken as independent, ZZ is corrected too far."""
+    rng = np.random.default_rng(2)
+    operators = [SparsePauliOp("ZZ"), SparsePauliOp("ZI", -0.5)]
+
+    def read(flips):
+        bits = np.repeat(flips[:, None], 2, axis=1)
+        return BitArray.from_bool_array(bits, order="little")
+
+    wrong = rng.random((3, 4000)) < 0.1
+    readout = qep.Readout.of(read(wrong[0]), read(~wrong[1]))
+    bits = read(wrong[2]).reshape((1, 1))
+    phase = qep.read_counts(operators, bits, readout)
+    assert phase.raw.values[0, 0] == 1.0
+    with pytest.warns(
+        UserWarning, match=r"operator 0 of row 0 reads 1\.5.*bound of 1:"
+    ):
+        warn_of_bounds(operators, phase)
+    warn_of_bounds(operators, phase.raw)  # the bits themselves cannot
 
 
 def test_a_bit_that_says_nothing_is_refused():

@@ -4,13 +4,14 @@ import gc
 
 import numpy as np
 import pytest
+from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import qiskit_qep as qep
-from offline_service import NAME, offline_service
 from qiskit_qep.runtime import resumable
 from qiskit_qep.runtime.journal import Journal
+from qiskit_qep.testing.offline import NAME, OfflineClient, offline_service
 
 MODEL = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
 THETA, X, Y = np.full(5, 0.7), [[0.5]], [[1.0]]
@@ -23,8 +24,8 @@ class Died(BaseException):
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setattr(resumable, "SETTLING", 0.0)  # the stand-in lists a job at once
-    with offline_service() as both:
-        yield both
+    client = OfflineClient()
+    return offline_service(client), client
 
 
 @pytest.fixture
@@ -32,17 +33,23 @@ def path(tmp_path):
     return tmp_path / "run.jobs.jsonl"
 
 
-def measure(runtime, path, tags=(), **limits):
+def alone(backend):
+    return backend
+
+
+def measure(runtime, path, tags=(), mode=alone, **limits):
     """Run the same script: a gradient, of two jobs."""
     gc.collect()  # as if the process before had ended
     backend = runtime.backend(NAME)
-    inner = SamplerV2(mode=backend)
+    inner = SamplerV2(mode=mode(backend))
     inner.options.environment.job_tags = list(tags)
     device = qep.Transpiled(inner, backend, seed=1)
+    limits = limits or {"max_jobs": 9}
     sampler = qep.Resumable(device, journal=path, service=runtime, **limits)
     settle = qep.Prepared(qep.Ramp(time=1, steps=1), sampler, shots=50)
     found = qep.gradient(MODEL, THETA, X, Y, equilibrium=settle, seed=3)
     assert inner.options.environment.job_tags == list(tags)
+    assert inner.options.max_execution_time is None
     return found.values
 
 
@@ -168,3 +175,88 @@ def test_the_journal_knows_what_was_charged(service, path, monkeypatch):
     assert 2.0 < entry.estimate < 2.2
     assert entry.backend == NAME
     assert ("none" * 11) not in path.read_text()
+
+
+def test_hardware_needs_a_limit_or_a_word(service, path):
+    runtime, client = service
+    with pytest.raises(qep.BudgetError, match=r"ibm_fez is hardware.* 2\.\d+ s of it"):
+        measure(runtime, path, accept=())
+    assert client.jobs == {}
+    measure(runtime, path, accept=("cost",))
+    assert len(client.jobs) == 2
+
+
+def test_without_a_journal_the_user_is_warned(service):
+    runtime, client = service
+    backend = runtime.backend(NAME)
+    device = qep.Transpiled(SamplerV2(mode=backend), backend, seed=1)
+    shots = qep.Prepared(qep.Ramp(time=1, steps=1), device, shots=50)
+    qep.plan(MODEL, X, equilibrium=shots)
+    with pytest.warns(
+        UserWarning, match="jobs on ibm_fez would be neither limited nor"
+    ):
+        qep.predict(MODEL, THETA, X, equilibrium=shots)
+    assert len(client.jobs) == 1
+
+
+def test_the_service_is_told_what_is_left_of_the_budget(service, path):
+    runtime, client = service
+    client.charges = True
+    measure(runtime, path, max_qpu_seconds=100)
+    limits = [job["max_execution_time"] for job in client.jobs.values()]
+    assert limits == [100, 98]  # after a job of 2.03 s
+
+
+@pytest.mark.parametrize("mode", [Batch, Session])
+def test_the_users_mode_is_kept(service, path, mode):
+    runtime, client = service
+    measure(runtime, path, mode=lambda backend: mode(backend=backend))
+    assert [job["session_id"] for job in client.jobs.values()] == ["session-0"] * 2
+    (session,) = client.sessions.values()
+    assert session["mode"] == {Batch: "batch", Session: "dedicated"}[mode]
+
+
+def test_the_rest_goes_on_when_a_session_is_closed(service, path, monkeypatch):
+    runtime, client = service
+    take = client.program_run
+
+    def close(**request):
+        answer = take(**request)
+        client.close_session("session-0")
+        return answer
+
+    monkeypatch.setattr(client, "program_run", close)
+    with pytest.warns(UserWarning, match="session on ibm_fez is closed; the rest of"):
+        first = measure(runtime, path, mode=lambda backend: Session(backend=backend))
+    assert [job["session_id"] for job in client.jobs.values()] == ["session-0", None]
+    np.testing.assert_array_equal(measure(runtime, path), first)
+    closed = [entry.closed for entry in Journal.open(path).entries]
+    assert closed == ["", "refused: session", ""]
+
+
+@pytest.mark.slow
+def test_a_plan_is_what_the_service_charges(service, path):
+    runtime, client = service
+    client.charges = True
+    backend = runtime.backend(NAME)
+    qubits = qep.best_qubits(backend, 6)
+    edges = backend.coupling_map.reduce(qubits)
+    model = qep.models.transverse_field_ising(
+        6, edges=edges, inputs=[0, 1], readout=[5]
+    )
+    device = qep.Transpiled(SamplerV2(mode=backend), backend, seed=1, qubits=qubits)
+    sampler = qep.Resumable(
+        device, journal=path, service=runtime, max_qpu_seconds=200, max_jobs=42
+    )
+    settle = qep.Prepared(qep.Ramp(time=2, steps=4), sampler, shots=100)
+    x, y = qep.datasets.xor()
+    plan = qep.plan(model, x, equilibrium=settle, steps=20)
+    qep.train(model, x, y, equilibrium=settle, steps=20, seed=1, progress=False)
+    charged = sum(map(client.price, client.jobs))
+    assert len(client.jobs) == plan.jobs == 42
+    assert plan.seconds[0] < charged < plan.seconds[2]
+    assert abs(plan.seconds[1] - charged) < 0.01 * charged
+    shots = plan.seconds[1] - 42 * 2.0  # what is not overhead is right, too
+    assert abs(shots - (charged - 42 * 2.0)) < 0.02 * shots
+    known = Journal.open(path).entries
+    assert np.isclose(sum(entry.seconds for entry in known), charged)

@@ -6,7 +6,7 @@ from qiskit.primitives import BackendSamplerV2
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import qiskit_qep as qep
-from offline_service import NAME, offline_service
+from qiskit_qep.testing.offline import NAME, OfflineClient, offline_service
 
 MODEL = qep.models.transverse_field_ising(3, inputs=[0], readout=[2], edges="chain")
 ROWS = MODEL.coefficients([0.9, -0.4, 0.3, 0.8, 0.5, -0.7, 0.2, 0.6], [[1.0], [-0.5]])
@@ -15,19 +15,32 @@ RAMP = qep.Ramp(time=3, steps=4)
 
 @pytest.fixture
 def service():
-    with offline_service() as both:
-        yield both
+    client = OfflineClient()
+    return offline_service(client), client
+
+
+@pytest.fixture
+def journalled(service, tmp_path):
+    def wrapped(device):
+        return qep.Resumable(
+            device, journal=tmp_path / "jobs.jsonl", service=service[0], max_jobs=1
+        )
+
+    return wrapped
 
 
 @pytest.mark.parametrize("fractional", [False, True], ids=["cz", "rzz"])
 @pytest.mark.parametrize("mitigation", ["none", "full"])
-def test_a_request_travels_and_its_answer_is_right(service, fractional, mitigation):
+def test_a_request_travels_and_its_answer_is_right(
+    service, journalled, fractional, mitigation
+):
     runtime, client = service
     backend = runtime.backend(NAME, use_fractional_gates=fractional)
     assert backend.target.gate_has_angle_bounds("rzz") is fractional
     qubits = qep.best_qubits(backend, 3, shape="chain")
     device = qep.Transpiled(SamplerV2(mode=backend), backend, seed=1, qubits=qubits)
-    shots = qep.Prepared(RAMP, device, shots=4000, mitigation=mitigation)
+    sampler = journalled(device)
+    shots = qep.Prepared(RAMP, sampler, shots=4000, mitigation=mitigation)
     phase = shots(MODEL.operators, ROWS)
     (job,) = client.jobs
     assert phase.jobs == (job,)

@@ -11,7 +11,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_aer.primitives import SamplerV2
 from qiskit_algorithms import VQE
-from qiskit_algorithms.optimizers import COBYLA, NFT, SLSQP, SPSA
+from qiskit_algorithms.optimizers import COBYLA, NFT, QNSPSA, SLSQP, SPSA
 from scipy.optimize import minimize
 
 import qiskit_qep as qep
@@ -181,10 +181,25 @@ def test_large_registers_use_less_memory(network, monkeypatch):
 # -- shots ----------------------------------------------------------------------------
 
 
+def overlap(one, other):
+    """Return |<psi(p)|psi(q)>|^2 of the small ramp's circuit, as QNSPSA asks for it."""
+    operators = qep.models.transverse_field_ising(2, inputs=[0], readout=[1]).operators
+    states = [SMALL.states(operators, np.atleast_2d(p)) for p in (one, other)]
+    return np.abs((states[0].conj() * states[1]).sum(axis=1)) ** 2
+
+
 @pytest.mark.parametrize(
     "optimizer",
-    [None, SPSA(maxiter=30), COBYLA(maxiter=90, rhobeg=0.4), NFT(maxfev=60)],
-    ids=["default", "SPSA", "COBYLA", "NFT"],
+    [
+        None,
+        SPSA(maxiter=30),
+        QNSPSA(
+            overlap, maxiter=30, learning_rate=0.1, perturbation=0.2, regularization=0.1
+        ),
+        COBYLA(maxiter=90, rhobeg=0.4),
+        NFT(maxfev=60),
+    ],
+    ids=["default", "SPSA", "QNSPSA", "COBYLA", "NFT"],
 )
 def test_measured_energies_descend(optimizer):
     model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])

@@ -138,7 +138,7 @@ def run(seeds: int | None = None, *, full: bool = False) -> None:
         published = PUBLISHED if machine is LARGE else "-"
         lines.append(Line(f"accuracy, {name}", published, spread(scores)))
         lines.append(Line(f"time per seed, {epochs} epochs", "-", f"{seconds:.0f} s"))
-        print(lines[-2], flush=True)
+        print(f"{name}: {scores}", flush=True)
     show(
         "Digits on an Ising machine (Nat. Commun. 15, 2024)",
         lines,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
-from .._model import Operators
+from .._operators import Operators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

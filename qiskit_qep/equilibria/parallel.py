@@ -83,6 +83,11 @@ class Parallel:
         """Whether a training step starts from what the last one settled to."""
         return bool(getattr(self.equilibrium, "warm", False))
 
+    @property
+    def sample(self) -> Any:
+        """How shots are drawn, where the equilibrium says so."""
+        return getattr(self.equilibrium, "sample", None)
+
     def __call__(
         self,
         operators: Sequence[Any],

@@ -12,7 +12,10 @@ from qiskit.primitives import BaseSamplerV2
 from .._equilibrium import Phase
 from .._model import pauli_terms
 from .._pauli import PerOperators
+from ..runtime.answers import warn_of_bounds
+from ..runtime.costs import warn_of_hardware
 from ..runtime.fingerprints import stamped
+from ..runtime.groups import measurement_settings
 from ..runtime.readout import Readout, calibration_circuits, suppress_errors
 from ..runtime.requests import build_pub, measurement_circuit, read_counts
 from ..runtime.seeds import check_sampler, job_seed, seeded
@@ -84,10 +87,14 @@ class Prepared:
             corrected, ``Phase.raw`` is what was there before; or "full", which also
             switches on twirled measurement and dynamical decoupling, among the options
             of a runtime sampler.
+        max_circuits: Of one job: rows times settings. Rows that are too many for a job
+            are spread over several, which are all submitted before the first is read.
+        max_executions: Of one job: circuits times shots; IBM's limit.
+        max_payload: Bytes of one job's angles, before compression; None is no limit.
 
     Raises:
-        ValueError: If shots is not positive, the sampler has a fixed seed, or it cannot
-            do the mitigation.
+        ValueError: If a number is not positive, the sampler has a fixed seed, or it
+            cannot do the mitigation.
 
     Example:
         >>> import numpy as np, qiskit_qep as qep
@@ -103,14 +110,19 @@ class Prepared:
     sampler: BaseSamplerV2 | Callable[[int], BaseSamplerV2] | None = None
     shots: int = 4000
     mitigation: Literal["none", "readout", "full"] = "none"
+    max_circuits: int | None = field(default=None, kw_only=True)
+    max_executions: int = field(default=10_000_000, kw_only=True)
+    max_payload: int | None = field(default=None, kw_only=True)
     _circuits: PerOperators[QuantumCircuit] = field(
         default_factory=PerOperators, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        if self.shots < 1:
-            raise ValueError(f"shots should be at least 1, got {self.shots}")
+        for name in ("shots", "max_circuits", "max_executions", "max_payload"):
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise ValueError(f"{name} should be at least 1, got {given}")
         if self.mitigation not in ("none", "readout", "full"):
             raise ValueError(
                 "mitigation should be 'none', 'readout' or 'full', got "
@@ -171,7 +183,7 @@ class Prepared:
         angles: Array,
         rng: Sequence[np.random.Generator],
     ) -> Phase:
-        """Measure all operators in the states of some rows of angles: one job.
+        """Measure all operators in the states of some rows, by one job if it can.
 
         Args:
             operators: Of a Pauli model.
@@ -182,21 +194,67 @@ class Prepared:
             states = self.preparation.states(operators, angles)
             values = pauli_terms(operators).expectations(states, states).real
             return Phase(values, state=(states, angles))
+        rows = self._rows_of_a_job(operators, angles)
+        parts = [angles[k : k + rows] for k in range(0, len(angles), rows)]
+        jobs = [self._submit(operators, part, rng) for part in parts]
+        phases = [
+            self._read(operators, job, part)
+            for job, part in zip(jobs, parts, strict=True)
+        ]
+        return Phase.join(phases)
+
+    def _submit(
+        self,
+        operators: Sequence[Any],
+        angles: Array,
+        rng: Sequence[np.random.Generator],
+    ) -> Any:
+        """Submit one job, with shot noise of its own."""
         circuit, values = build_pub(self.circuit(operators), operators, angles)
         sampler, seed = self.sampler, job_seed(rng)
+        assert sampler is not None
         if not isinstance(sampler, BaseSamplerV2):
             sampler = seeded(sampler, seed)
             if self.mitigation == "full":
                 suppress_errors(sampler)
-        mitigated = self.mitigation != "none"
-        calibration = calibration_circuits(circuit.num_qubits) if mitigated else ()
+        warn_of_hardware(sampler)
+        calibration = self._calibration(circuit)
         with _submission:  # the circuit is shared, also by the threads of Parallel
             circuit.metadata = stamped(circuit.metadata, seed)  # known to Resumable
-            job = sampler.run([(circuit, values), *calibration], shots=self.shots)
+            return sampler.run([(circuit, values), *calibration], shots=self.shots)
+
+    def _read(self, operators: Sequence[Any], job: Any, angles: Array) -> Phase:
+        """Wait for a job, and read what it measured."""
         bits, *known = (answer.data.meas for answer in job.result())
-        readout = Readout.of(*known) if mitigated else None
+        readout = Readout.of(*known) if known else None
         phase = read_counts(operators, bits, readout)
+        if readout is not None:
+            warn_of_bounds(operators, phase)
         return replace(phase, jobs=(job.job_id(),), state=(angles,))
+
+    def _calibration(self, circuit: QuantumCircuit) -> tuple[QuantumCircuit, ...]:
+        if self.mitigation == "none":
+            return ()
+        return calibration_circuits(circuit.num_qubits)
+
+    def _rows_of_a_job(self, operators: Sequence[Any], angles: Array) -> int:
+        """Return how many rows keep a job within every limit."""
+        circuit = self.circuit(operators)
+        settings = len(measurement_settings(pauli_terms(operators)))
+        more = len(self._calibration(circuit))
+        limits = {"max_executions": self.max_executions // self.shots - more}
+        if self.max_circuits is not None:
+            limits["max_circuits"] = self.max_circuits - more
+        if self.max_payload is not None:
+            limits["max_payload"] = self.max_payload // (8 * circuit.num_parameters)
+        name, fewest = min(limits.items(), key=lambda limit: limit[1])
+        if fewest < settings:
+            raise ValueError(
+                f"{name} is {getattr(self, name)}, which leaves {max(fewest, 0)} "
+                f"circuits for a job, and one row needs {settings}, one for each "
+                "measurement setting; raise it, or take fewer shots"
+            )
+        return min(fewest // settings, len(angles))
 
     def circuit(self, operators: Sequence[Any]) -> QuantumCircuit:
         """Return the measured circuit, the same object at every call."""

@@ -30,11 +30,13 @@ class Sampled:
 
     with U_g the basis change of measurement setting g. Operators that are diagonal in
     one setting share its shots; ``Phase.covariance`` knows. Every row and setting draws
-    fresh shots from the row's generator.
+    fresh shots from the row's generator. An equilibrium with a ``sample`` of its own
+    says what a shot is: of ``Gaussian()`` it is all positions, or all momenta.
 
     Attributes:
         shots: Shots per state and measurement setting.
-        equilibrium: What settles; its state has to be amplitudes of 2^N bitstrings.
+        equilibrium: What settles; it has a ``sample``, or its state is amplitudes of
+            2^N bitstrings.
 
     Raises:
         ValueError: If shots is not positive.
@@ -80,33 +82,53 @@ class Sampled:
                 "Nudge.holomorphic needs complex coefficients, whose state has no "
                 "probabilities to sample; use Nudge.chebyshev with Sampled"
             )
-        terms = pauli_terms(operators)
         phase = self.equilibrium(operators, coefficients, start=start, rng=rng)
+        if rng is None:
+            rng = [np.random.default_rng() for _ in coefficients]
+        sample = getattr(self.equilibrium, "sample", None) or self._bitstrings
+        drawn = sample(phase, operators, coefficients, self.shots, rng)
+        values, covariance, shots = drawn
+        return Phase(
+            values,
+            covariance=covariance,
+            gap=phase.gap,
+            residual=phase.residual,
+            shots=shots,
+            state=phase.state,
+        )
+
+    def _bitstrings(
+        self,
+        phase: Phase,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        shots: int,
+        rng: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """Draw bitstrings of amplitudes; see ``Equilibrium`` for the signature."""
         states = phase.state[0] if phase.state else np.empty(0)
+        try:
+            terms = pauli_terms(operators)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.equilibrium!r} has no shots to draw: its values are what a "
+                f"noiseless measurement finds; leave Sampled out ({error})"
+            ) from None
         if states.shape != (len(coefficients), terms.dim):
             raise TypeError(
                 f"Sampled needs a state of 2^{terms.num_qubits} amplitudes per row, "
                 f"got {self.equilibrium!r} with shape {states.shape}"
             )
         settings = measurement_settings(terms)
-        if rng is None:
-            rng = [np.random.default_rng() for _ in coefficients]
         values = np.empty(coefficients.shape)
         covariance = np.empty((*coefficients.shape, coefficients.shape[1]))
         for b, generator in enumerate(rng):
             tallies = [
-                draw(probabilities(states[b], setting), self.shots, generator)
+                draw(probabilities(states[b], setting), shots, generator)
                 for setting in settings
             ]
             values[b], covariance[b] = operator_moments(terms, settings, tallies)
-        return Phase(
-            values,
-            covariance=covariance,
-            gap=phase.gap,
-            residual=phase.residual,
-            shots=self.shots * len(settings),
-            state=phase.state,
-        )
+        return values, covariance, shots * len(settings)
 
 
 def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[np.float64]:

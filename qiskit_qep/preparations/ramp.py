@@ -68,8 +68,8 @@ class Ramp:
         E. Farhi et al., arXiv:quant-ph/0001106.
     """
 
-    time: float = 12.0
-    steps: int = 36
+    time: float = 16.0
+    steps: int = 48
     order: int = 2
     schedule: Literal["linear", "smooth"] | Callable[[float], float] = "linear"
     driver: SparsePauliOp | None = None

@@ -209,8 +209,7 @@ class Variational:
                 def fun(points: Array) -> Any:
                     points = np.asarray(points)
                     energies = ask(points.reshape(-1, begin.shape[1]))
-                    one = points.size == begin.shape[1]
-                    return float(energies[0]) if one else energies
+                    return float(energies[0]) if points.ndim == 1 else energies
 
                 return _minimize(copy.deepcopy(optimizer), fun, begin[b])
 

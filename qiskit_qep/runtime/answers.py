@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from qiskit.primitives import BitArray, PrimitiveResult, SamplerPubResult
@@ -13,7 +14,10 @@ from qiskit.primitives.containers.data_bin import DataBin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+    from .._equilibrium import Phase
 
 
 class AnswerError(RuntimeError):
@@ -54,6 +58,27 @@ def check_answer(
             spare = -register.size % 8
             if spare and np.any(bits.array[..., 0] >> (8 - spare)):
                 raise AnswerError(f"{where} has bits beyond the {register.size} asked")
+
+
+def warn_of_bounds(operators: Sequence[Any], phase: Phase) -> None:
+    r"""Warn of expectation values that no state has, by more than five standard errors.
+
+    .. math:: |\langle A \rangle| \le \sum_P |c_P|
+
+    Only values that were corrected for errors of readout can be such.
+    """
+    bounds = np.array([np.abs(op.coeffs).sum() for op in operators])
+    stds = cast("NDArray[np.float64]", phase.stds)
+    excess = np.abs(phase.values) - bounds - 5.0 * stds
+    row, k = np.unravel_index(excess.argmax(), excess.shape)
+    if excess[row, k] > 1e-9:
+        warnings.warn(
+            f"operator {k} of row {row} reads {phase.values[row, k]:.4f} +- "
+            f"{stds[row, k]:.4f} after its readout was corrected, beyond the bound of "
+            f"{bounds[k]:.4g}: errors of neighbouring qubits are not independent, or "
+            "have drifted; compare with the raw values, and choose other qubits",
+            stacklevel=4,
+        )
 
 
 def _not_finite(values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ LOCAL_BACKENDS = (*LOCAL, "qiskit.providers.", "qiskit_qep.")
 
 
 class BudgetError(RuntimeError):
-    """The next job would exceed a budget; everything before it is saved."""
+    """The next job would exceed a budget, or has none; everything before is saved."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ class Budget:
                     f"{more:.3g} more; nothing was submitted and everything before it "
                     "is in the journal: raise the limit and run again"
                 )
+
+    def qpu_seconds_left(self, spent: Spent) -> float | None:
+        """Return what is left of max_qpu_seconds, or None if there is no such limit."""
+        if self.max_qpu_seconds is None:
+            return None
+        return self.max_qpu_seconds - spent.qpu_seconds
 
     def check_waiting(self, job: str, wall_time: float) -> None:
         """Stop waiting for a job when the wall time is over.
@@ -163,6 +170,25 @@ def backend_name(sampler: Any) -> str:
     """Return the name of a sampler's backend, or what draws the shots without one."""
     name = getattr(device_of(sampler), "name", None)
     return str(name) if name else type(innermost(sampler)).__name__
+
+
+def is_hardware(sampler: Any) -> bool:
+    """Say whether jobs run on a backend that may charge for them."""
+    from qiskit.providers import BackendV2
+
+    own = device_of(innermost(sampler))  # a simulator may be transpiled for a device
+    return isinstance(own, BackendV2) and not is_local(sampler)
+
+
+def warn_of_hardware(sampler: Any) -> None:
+    """Warn of jobs that may be charged for, without a journal or a limit."""
+    if is_hardware(sampler) and not any(hasattr(s, "journal") for s in layers(sampler)):
+        warnings.warn(
+            f"jobs on {backend_name(sampler)} would be neither limited nor found again "
+            "after a crash; wrap the sampler: qep.Resumable(sampler, journal=..., "
+            "service=..., max_qpu_seconds=...)",
+            stacklevel=4,
+        )
 
 
 def is_local(sampler: Any) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
-from typing import TYPE_CHECKING, Literal, TypeVar
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from .answers import AnswerError
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 6
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
+LONGEST_READ = 600.0  # seconds; the runtime's client would wait for ever
 REMEDY: dict[Fault, str] = {
     "authentication": "renew the saved account or its access to the instance",
     "quota": "wait for the next period, or raise the limit of the instance",
@@ -90,10 +93,40 @@ def pauses() -> Iterator[float]:
         longest = min(2.0 * longest, LONGEST_PAUSE)
 
 
-def patiently(read: Callable[[], T], what: str) -> T:
+def within(seconds: float, read: Callable[[], T]) -> T:
+    """Read something in a thread of its own, which is left behind if it hangs.
+
+    Raises:
+        TimeoutError: If there is nothing after so many seconds.
+    """
+    found: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            found.put((read(), None))
+        except BaseException as error:  # of whatever kind, it is the reader's
+            found.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer, error = found.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return cast("T", answer)
+
+
+def patiently(read: Callable[[], T], what: str, *, limit: bool = True) -> T:
     """Read something, and again if the connection fails or the answer is damaged.
 
     For reads only: a submit that failed may have arrived.
+
+    Args:
+        read: What reads.
+        what: It reads, for the message.
+        limit: Whether an attempt that takes longer than ten minutes has failed; not
+            for simulators, which work while they are read.
 
     Raises:
         ServiceError: If it still fails, or for a reason that waiting does not mend.
@@ -101,7 +134,7 @@ def patiently(read: Callable[[], T], what: str) -> T:
     """
     for attempt, pause in enumerate(pauses(), start=1):
         try:
-            return read()
+            return within(LONGEST_READ, read) if limit else read()
         except AnswerError:
             if attempt == ATTEMPTS:
                 raise

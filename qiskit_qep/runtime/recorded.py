@@ -95,7 +95,8 @@ class RecordedJob(BasePrimitiveJob[PrimitiveResult[Any], Any]):
         what = f"reading job {self._job_id} from {self.entry.backend}"
         self._wait(what)
         try:
-            answer = patiently(self._read, what)
+            remote = self.request.service is not None
+            answer = patiently(self._read, what, limit=remote)
         except AnswerError:
             if self.request.gives_up:
                 self.journal.closed(self.entry, "answer unusable", counts=True)
@@ -110,7 +111,8 @@ class RecordedJob(BasePrimitiveJob[PrimitiveResult[Any], Any]):
         """Return the status of the job."""
         if self.entry.answer is not None:
             return JobStatus.DONE
-        return patiently(lambda: self._job().status(), f"status of job {self._job_id}")
+        what = f"status of job {self._job_id}"
+        return patiently(lambda: self._job().status(), what)
 
     def done(self) -> bool:
         """Whether there is an answer."""

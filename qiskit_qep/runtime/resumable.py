@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from .costs import (
     Budget,
+    BudgetError,
     backend_name,
     executions,
+    is_hardware,
     is_local,
     recalibrated,
     request_seconds,
@@ -23,17 +25,18 @@ from .costs import (
 from .faults import classify, explained, patiently, pauses
 from .fingerprints import circuits_fingerprint, request_fingerprint, request_seed
 from .journal import Entry, Journal, JournalError
+from .modes import in_job_mode, submitting
 from .recorded import RecordedJob, Request
-from .seeds import check_sampler, innermost, seeded
+from .seeds import check_sampler, seeded
 from .transpiled import Transpiled
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from qiskit.primitives.containers import SamplerPubLike
 
-ACCEPTS = ("backend", "circuit", "lost")
+ACCEPTS = ("backend", "circuit", "cost", "lost")
 SETTLING = 60.0  # seconds until a service is trusted to list a job that it has taken
 
 
@@ -51,8 +54,11 @@ class Resumable(BaseSamplerV2):
     looks for a job by its tag where it is not known whether it was, and submits only
     what is missing. Give the training a ``seed``: without one every run asks for other
     shots, and pays for them. Requests are recognised by circuits, bindings, shots and
-    seed, as they were before transpilation. Equal ones get answers of their own, in
-    their order; so, to run again in one process, make the Resumable anew.
+    the seed that ``Prepared`` gives them, as they were before transpilation. Those
+    without a seed, made by hand, get answers of their own, in their order.
+
+    Jobs run where the sampler sends them: alone, in a batch or in a session. When a
+    session is closed, the rest goes on in job mode.
 
     Attributes:
         sampler: ``Transpiled`` or any other sampler, or a function from a seed to one,
@@ -62,11 +68,13 @@ class Resumable(BaseSamplerV2):
             a ``QiskitRuntimeService``. Simulators need none.
         max_jobs: Stop before more than these were submitted, all reruns counted.
         max_qpu_seconds: Stop before a job that would exceed these, as the service
-            charged earlier ones, and as estimated for the next.
+            charged earlier ones, and as estimated for the next; what is left of them
+            is the time limit that the service is given for each job.
         max_wall_time: Stop when processes have worked this many seconds.
         accept: What is refused otherwise: going on with another "backend" or another
-            "circuit" than the journal's, and paying once more for jobs that are "lost":
-            that cannot be looked for, or whose answers cannot be used.
+            "circuit" than the journal's; the "cost" of hardware without any limit; and
+            paying once more for jobs that are "lost": that cannot be looked for, or
+            whose answers cannot be used.
 
     Raises:
         ValueError: If an argument is out of range, or the journal damaged or in use.
@@ -97,6 +105,7 @@ class Resumable(BaseSamplerV2):
     _journal: Journal = field(init=False, repr=False)
     _budget: Budget = field(init=False, repr=False)
     _asked: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _alone: list[BaseSamplerV2] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the arguments, and open the journal."""
@@ -123,7 +132,7 @@ class Resumable(BaseSamplerV2):
         """Replay, fetch or submit; see ``BaseSamplerV2``.
 
         Raises:
-            BudgetError: If the job would exceed a limit.
+            BudgetError: If the job would exceed a limit, or hardware has none.
             UnknownJobError: If it may have been submitted, and cannot be looked for.
             JournalError: If it is for another backend or circuit than the journal's.
             ServiceError: If the service refuses it, or cannot be reached.
@@ -134,7 +143,7 @@ class Resumable(BaseSamplerV2):
         with self._journal.lock:
             same = [e for e in self._journal.entries if e.fingerprint == key]
             latest = list({e.slot: e for e in same}.values())  # in order of the slots
-            number = self._asked[key]  # requests that are alike have slots of their own
+            number = self._asked[key]
             known = latest[number] if number < len(latest) else None
             entry = None if known is None or known.closed else known
             if entry is not None and entry.answer is None:
@@ -142,10 +151,12 @@ class Resumable(BaseSamplerV2):
             if entry is None:
                 slot = len(self._journal.entries) if known is None else known.slot
                 entry = self._submit(key, slot, asked, sampler, shots)
-            self._asked[key] += 1
+            # Alike and with a seed, it is the same request; without one, another.
+            counted = request_seed(asked) is None
+            self._asked[key] += counted
 
         def failed() -> None:
-            self._asked[key] -= 1  # asked again, it is the same request
+            self._asked[key] -= counted  # asked again, it is the same request
 
         request = Request(
             pubs=tuple(asked),
@@ -158,6 +169,8 @@ class Resumable(BaseSamplerV2):
         return RecordedJob.of(self._journal, entry, request)
 
     def _sampler_of(self, asked: Sequence[SamplerPub]) -> BaseSamplerV2:
+        if self._alone:
+            return self._alone[0]
         if isinstance(self.sampler, BaseSamplerV2):
             return self.sampler
         seed = request_seed(asked)
@@ -225,10 +238,12 @@ class Resumable(BaseSamplerV2):
         # Checked before the intent is written: what cannot run leaves no trace.
         isa = sampler.isa(asked) if isinstance(sampler, Transpiled) else asked
         estimate = request_seconds(sampler, isa)
-        left = spent(journal.entries, journal.wall_time())
-        self._budget.check(left, recalibrated(journal.entries, estimate))
+        had = spent(journal.entries, journal.wall_time())
+        if self._budget == Budget() and "cost" not in self.accept:
+            self._refuse_unlimited(sampler, estimate)
+        self._budget.check(had, recalibrated(journal.entries, estimate))
         tag = f"qep-{journal.run}-{len(journal.entries)}"
-        with tagged(sampler, tag) as has_tag:
+        with submitting(sampler, tag, self._budget.qpu_seconds_left(had)) as has_tag:
             entry = journal.intent(
                 slot=slot,
                 fingerprint=key,
@@ -242,12 +257,40 @@ class Resumable(BaseSamplerV2):
             try:
                 job = sampler.run(asked, shots=shots)
             except Exception as error:
-                if classify(error) in ("connection", "other"):
-                    raise  # it may have arrived: the next run looks for it
-                journal.closed(entry, f"refused: {classify(error)}", counts=False)
-                raise explained(error, f"{backend} refused the job") from error
+                alone = self._instead(entry, sampler, error)
+            else:
+                alone = None
+        if alone is not None:
+            return self._submit(key, slot, asked, alone, shots)
         journal.live[entry.number] = job
         return journal.submitted(entry, str(job.job_id()))
+
+    def _instead(self, entry: Entry, sampler: Any, error: Exception) -> BaseSamplerV2:
+        """Return what to submit to after a refusal, or raise an error that explains."""
+        fault = classify(error)
+        if fault in ("connection", "other"):
+            raise error  # it may have arrived: the next run looks for it
+        self._journal.closed(entry, f"refused: {fault}", counts=False)
+        alone: BaseSamplerV2 | None = None
+        if fault == "session":
+            alone = in_job_mode(sampler)
+        if alone is None:
+            raise explained(error, f"{entry.backend} refused the job") from error
+        warnings.warn(
+            f"the session on {entry.backend} is closed; the rest of the run goes on in "
+            "job mode, where every job waits in the queue by itself",
+            stacklevel=4,
+        )
+        self._alone[:] = [alone]
+        return alone
+
+    def _refuse_unlimited(self, sampler: BaseSamplerV2, estimate: float) -> None:
+        if is_hardware(sampler):
+            raise BudgetError(
+                f"{backend_name(sampler)} is hardware, and this job alone may take "
+                f"{estimate:.3g} s of it; nothing was submitted: give max_qpu_seconds, "
+                "max_jobs or max_wall_time (see plan), or pass accept=('cost',)"
+            )
 
     def _same(self, what: str, known: set[str], now: str) -> None:
         if known and now not in known and what not in self.accept:
@@ -255,20 +298,3 @@ class Resumable(BaseSamplerV2):
                 f"{self.journal} is of {what} {', '.join(sorted(known))}, this request "
                 f"of {now}; begin another journal, or pass accept=({what!r},)"
             )
-
-
-@contextmanager
-def tagged(sampler: Any, tag: str) -> Iterator[bool]:
-    """Give the jobs of a runtime sampler one more tag; yield whether it takes any."""
-    options = getattr(innermost(sampler), "options", None)
-    environment: Any = getattr(options, "environment", None)
-    if not hasattr(environment, "job_tags"):
-        yield False
-        return
-    before = environment.job_tags
-    own = list(before) if isinstance(before, list | tuple) else []  # or "Unset"
-    environment.job_tags = [*own, tag]
-    try:
-        yield True
-    finally:
-        environment.job_tags = before

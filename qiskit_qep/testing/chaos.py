@@ -11,7 +11,7 @@ from qiskit.primitives import BaseSamplerV2, BitArray, PrimitiveResult, SamplerP
 from qiskit.primitives.containers.data_bin import DataBin
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-from .runtime.fingerprints import request_seed
+from ..runtime.fingerprints import request_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
