@@ -32,6 +32,8 @@ from ._parametrization import direct as direct
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._quadratic import QuadraticForm as QuadraticForm
+from ._selftest import Verdict as Verdict
+from ._selftest import selftest as selftest
 from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps

@@ -6,7 +6,7 @@
     kind = "centered"
     beta = 0.05
 
-is ``Nudge.centered(beta=0.05)``. A new kind is one line in ``KINDS``.
+is ``Nudge.centered(beta=0.05)``. A new kind is one line in ``_kinds.KINDS``.
 """
 
 from __future__ import annotations
@@ -18,23 +18,35 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import datasets, models
-from ._keys import ConfigError, build, call, listed, meant, shown, take, understand
-from ._loss import Loss, cost_observable, cross_entropy, squared_error
+from . import _kinds, datasets
+from ._backends import check_name
+from ._keys import (
+    ConfigError,
+    build,
+    call,
+    listed,
+    meant,
+    read_text,
+    shown,
+    take,
+    understand,
+)
+from ._kinds import KINDS, LIMITS, OMITTED, nowhere
 from ._model import Model, linear_inputs
-from ._nudge import Nudge
-from ._optimizers import Optimizer, adam, cosine, momentum, sgd
+from ._optimizers import Optimizer, cosine
 from ._train import steps as iterate
-from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
+from .equilibria.prepared import Prepared
 from .equilibria.sampled import Sampled
+from .preparations.ramp import Ramp
+from .runtime.costs import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from ._equilibrium import Equilibrium
+    from ._loss import Loss
+    from ._nudge import Nudge
 
     Table = dict[str, Any]
 
@@ -59,6 +71,10 @@ class Config:
         batch_size: Samples per step; None for all.
         seed: Of the start, the batches and all shots.
         test_every: Steps between two looks at the test samples.
+        backend: Where circuits run, as ``_backends.connect`` understands it; None for
+            what the equilibrium does by itself.
+        account: Name of a saved IBM account; None for the default one.
+        budget: That jobs on a device may not exceed.
     """
 
     name: str
@@ -76,72 +92,15 @@ class Config:
     batch_size: int | None
     seed: int
     test_every: int
+    backend: str | None
+    account: str | None
+    budget: Budget
 
     @property
     def how(self) -> dict[str, Any]:
         """The arguments of ``qiskit_qep.steps`` that a whole run shares."""
         names = ("optimizer", "equilibrium", "nudge", "loss", "batch_size")
         return {name: getattr(self, name) for name in names}
-
-
-def _pauli(
-    trainable: Sequence[str],
-    inputs: Sequence[str] = (),
-    readout: Sequence[str] = (),
-    fixed: str | None = None,
-) -> Model:
-    return Model(tuple(trainable), tuple(inputs), tuple(readout), fixed)
-
-
-def _named(owner: Any, names: str) -> dict[str, Callable[..., Any]]:
-    return {name: getattr(owner, name) for name in names.split()}
-
-
-KINDS: dict[str, dict[str, Callable[..., Any]]] = {
-    "data": _named(
-        datasets,
-        "xor parity moons spirals cluster_ising kitaev_honeycomb iris wine "
-        "breast_cancer digits",
-    ),
-    "model": {
-        **_named(
-            models,
-            "transverse_field_ising classical_ising cluster_ising heisenberg xxz "
-            "xx_zz_network kitaev_honeycomb rydberg_chain cluster_sensor kitaev_sensor",
-        ),
-        "pauli": _pauli,
-    },
-    "equilibrium": {"exact": Exact, "sampled": Sampled, "enumerated": Enumerated},
-    "nudge": _named(
-        Nudge, "centered one_sided chebyshev holomorphic infinitesimal random_sign"
-    ),
-    "loss": {
-        "squared_error": lambda: squared_error,
-        "cross_entropy": cross_entropy,
-        "cost_observable": lambda: cost_observable,
-    },
-    "optimizer": {"adam": adam, "momentum": momentum, "sgd": sgd},
-}
-OMITTED: dict[str, Table | None] = {  # what a table says that is not there
-    "data": None,
-    "model": None,
-    "equilibrium": {"kind": "exact"},
-    "nudge": {"kind": "centered", "beta": 0.1},
-    "loss": {"kind": "squared_error"},
-    "optimizer": {"kind": "adam"},
-}
-
-
-# Keys that no function of the package takes, as signatures.
-def _top(
-    steps: int,
-    batch_size: int | None = None,
-    seed: int = 0,
-    test_every: int | None = None,
-) -> None: ...
-def _split(test: float = 0.3, split_seed: int = 0) -> None: ...
-def _features(linear_inputs: Table | None = None) -> None: ...
-def _schedule(schedule: str = "constant") -> None: ...
 
 
 def load(source: str | Path) -> Config:
@@ -157,7 +116,7 @@ def read(source: str | Path) -> tuple[str, str]:
     """Return the text and the name of a TOML file or a packaged config."""
     path, folder = Path(source), resources.files(__package__) / "configs"
     if path.is_file():
-        return path.read_text(encoding="utf-8"), path.name
+        return read_text(path), path.name
     names = sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
     if str(source) not in names:
         raise ConfigError(
@@ -175,13 +134,15 @@ def parse(text: str, filename: str) -> Config:
     """
     try:
         return _config(tomllib.loads(text), text, filename.removesuffix(".toml"))
-    except (ConfigError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, MemoryError) as error:  # TOML's among them
         raise ConfigError(f"{filename}: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{filename}: tables are nested too deeply") from None
 
 
 def _config(tables: Table, text: str, name: str) -> Config:
     rest = {key: value for key, value in tables.items() if key not in OMITTED}
-    (top,) = take(KINDS, rest, "", _top, also=OMITTED)
+    (top,) = take(KINDS, rest, "", _kinds.top, also=OMITTED)
     table = {role: tables.get(role, omitted) for role, omitted in OMITTED.items()}
     for role in table:
         if table[role] is None:
@@ -195,6 +156,9 @@ def _config(tables: Table, text: str, name: str) -> Config:
             raise ConfigError(f"{key} should be at least 1, got {value}")
     if seed < 0:
         raise ConfigError(f"seed should be 0 or more, got {seed}")
+    for key in ("backend", "account"):
+        if key in top:
+            check_name(key, top[key])
     x_train, y_train, x_test, y_test = _data(table["data"], seed)
     config = Config(
         name=name,
@@ -204,7 +168,7 @@ def _config(tables: Table, text: str, name: str) -> Config:
         y_train=y_train,
         x_test=x_test,
         y_test=y_test,
-        equilibrium=build(KINDS, "equilibrium", table["equilibrium"])[0],
+        equilibrium=_equilibrium(table["equilibrium"], top.get("backend")),
         nudge=build(KINDS, "nudge", table["nudge"])[0],
         loss=build(KINDS, "loss", table["loss"])[0],
         optimizer=_optimizer(table["optimizer"], steps),
@@ -212,6 +176,9 @@ def _config(tables: Table, text: str, name: str) -> Config:
         batch_size=top.get("batch_size"),
         seed=seed,
         test_every=test_every,
+        backend=top.get("backend"),
+        account=top.get("account"),
+        budget=call("", Budget, **{key: top.get(key) for key in LIMITS}),
     )
     _check(config)
     return config
@@ -231,7 +198,7 @@ def _check(config: Config) -> None:
 
 def _data(table: Any, seed: int) -> tuple[NDArray[Any], ...]:
     """Return x_train, y_train, x_test, y_test."""
-    function, how, (parts,) = understand(KINDS, "data", table, _split)
+    function, how, (parts,) = understand(KINDS, "data", table, _kinds.split)
     if "seed" in inspect.signature(function).parameters:
         how = {"seed": seed} | how
     x, y = call("data", function, **how)
@@ -243,7 +210,7 @@ def _data(table: Any, seed: int) -> tuple[NDArray[Any], ...]:
 
 
 def _model(table: Any, num_features: int) -> Any:
-    model, (extra,) = build(KINDS, "model", table, _features)
+    model, (extra,) = build(KINDS, "model", table, _kinds.features)
     if "linear_inputs" not in extra:
         return model
     path, given = "model.linear_inputs", {"model": model, "num_features": num_features}
@@ -251,8 +218,23 @@ def _model(table: Any, num_features: int) -> Any:
     return call(path, linear_inputs, **given, **how)
 
 
+def _equilibrium(table: Any, backend: str | None) -> Any:
+    """Return what settles; on a backend these are circuits, by default a ramp's."""
+    made = build(KINDS, "equilibrium", table)[0]
+    if backend == "exact":
+        return Exact()
+    if backend is None:
+        if isinstance(made, Prepared) and made.sampler is not None:
+            nowhere(0)
+        return made
+    if isinstance(made, Prepared):
+        return made
+    shots = made.shots if isinstance(made, Sampled) else Prepared.shots
+    return Prepared(Ramp(), shots=shots)
+
+
 def _optimizer(table: Any, steps: int) -> Any:
-    function, how, (extra,) = understand(KINDS, "optimizer", table, _schedule)
+    function, how, (extra,) = understand(KINDS, "optimizer", table, _kinds.schedule)
     schedule, known = extra.get("schedule", "constant"), ["constant", "cosine"]
     if schedule not in known:
         raise ConfigError(

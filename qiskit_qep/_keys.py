@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from pathlib import Path
 
     Table = dict[str, Any]
     Kinds = Mapping[str, Mapping[str, Callable[..., Any]]]  # role -> kind -> function
@@ -56,12 +57,34 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Sequence[str]": ("a list of strings", _list_of(_is_str)),
     "Table": ("a table", lambda value: isinstance(value, dict)),
     "Equilibrium": ("a table with a kind", lambda value: isinstance(value, dict)),
+    "Preparation": ("a table with a kind", lambda value: isinstance(value, dict)),
+    "Ramp | QuantumCircuit": (
+        "a table with a kind",
+        lambda value: isinstance(value, dict),
+    ),
+    "Literal['exact', 'shots']": ("a string", _is_str),
+    "Literal['none', 'readout', 'full']": ("a string", _is_str),
+    "Literal['linear', 'smooth'] | Callable[[float], float]": ("a string", _is_str),
     "str | Iterable[tuple[int, int]] | Any": (
         "a string or a list of pairs such as [[0, 1], [1, 2]]",
         lambda value: _is_str(value) or _list_of(_is_pair)(value),
     ),
 }
-NESTED = {"Equilibrium": "equilibrium"}  # the role of such an argument's own table
+NESTED = {  # the role of such an argument's own table
+    "Equilibrium": "equilibrium",
+    "Preparation": "preparation",
+    "Ramp | QuantumCircuit": "ansatz",
+}
+MOST = {  # in a table: a mistyped number should not fill the memory, or take for ever
+    "num_spins": 63,
+    "num_bits": 20,
+    "num_samples": 1_000_000,
+    "shots": 100_000_000,
+    "n": 1000,
+    "steps": 10_000,  # of a ramp
+}
+MAX_TEXT = 1 << 24  # bytes of a file
+MAX_SHOWN = 200  # characters of a value in a message
 
 
 def annotation(parameter: inspect.Parameter) -> str:
@@ -113,6 +136,8 @@ def take(
 ) -> list[Table]:
     """Part a table into the arguments of functions, or say which key is wrong.
 
+    An argument whose type is not in ``TYPES``, such as a sampler, has no key.
+
     Args:
         kinds: For arguments that are tables with a kind of their own.
         table: What was read.
@@ -122,8 +147,12 @@ def take(
         skip: Arguments that no key may give.
     """
     wanted = [
-        {k: p for k, p in inspect.signature(f).parameters.items() if k not in skip}
-        for f in functions
+        {
+            name: parameter
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name not in skip and annotation(parameter) in TYPES
+        }
+        for function in functions
     ]
     allowed = [*also, *(name for parameters in wanted for name in parameters)]
     for key in table:
@@ -152,6 +181,11 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
     if not fits(value):
         key = f"[{path}] {name}" if path else name
         raise ConfigError(f"{key} should be {words}, got {shown(value)}")
+    most = MOST.get(name) if path else None
+    if most is not None and value > most:
+        raise ConfigError(
+            f"[{path}] {name} should be at most {most} in a file, got {shown(value)}"
+        )
     if kind in NESTED:
         return build(kinds, NESTED[kind], value, path=f"{path}.{name}")[0]
     return float(value) if _is_int(value) and kind in ("float", "Rate") else value
@@ -159,31 +193,58 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
 
 def call(path: str, function: Callable[..., Any], /, **how: Any) -> Any:
     """Call a function of the package; say where in the file a refusal comes from."""
+    where = f"[{path}] " * bool(path)
     try:
         return function(**how)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"[{path}] {error}" if path else str(error)) from error
+        raise ConfigError(f"{where}{error}") from error
+    except (MemoryError, OverflowError) as error:
+        raise ConfigError(f"{where}numbers are too large: {error}") from error
 
 
-def replace_key(text: str, key: str, value: int) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ConfigError: If it is none, or too long.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_TEXT + 1)
+    if len(content) > MAX_TEXT:
+        raise ConfigError(f"{path} has more than {MAX_TEXT} bytes; is it the file?")
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text: {error}") from None
+
+
+def replace_key(text: str, key: str, value: float | str) -> str:
     """Return a TOML text in which a key above all tables has another value.
 
     Raises:
         ConfigError: If the text is laid out so that this cannot be done safely.
     """
-    table = re.search(r"(?m)^\s*\[", text)
+    if not (_is_str(value) or _is_float(value)):
+        raise ConfigError(f"{key} should be a finite number, got {shown(value)}")
+    table, new = re.search(r"(?m)^\s*\[", text), shown(value)
     end = table.start() if table else len(text)
-    line = rf"(?m)^({key}\s*=\s*)[^\s#]+"
-    above, found = re.subn(line, rf"\g<1>{value}", text[:end], count=1)
-    changed = above + text[end:] if found else f"{key} = {value}\n{text}"
-    if tomllib.loads(changed) != {**tomllib.loads(text), key: value}:
-        raise ConfigError(f"could not set {key} = {value}; write it into the file")
+    line = re.compile(rf"(?m)^({key}\s*=\s*)(\"[^\"\n]*\"|[^\s#]+)")
+    above, found = line.subn(lambda old: old[1] + new, text[:end], count=1)
+    changed = above + text[end:] if found else f"{key} = {new}\n{text}"
+    try:
+        same = tomllib.loads(changed) == {**tomllib.loads(text), key: value}
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"no TOML: {error}") from error
+    if not same:
+        raise ConfigError(f"could not set {key} = {new}; write it into the file")
     return changed
 
 
 def shown(value: Any) -> str:
     """Return a value much as TOML writes it."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def listed(names: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
-"""What people see of a run: a line of numbers, a table, two plots."""
+"""What people see of a run: a line of numbers, tables, two plots."""
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,19 @@ import numpy as np
 
 from . import plotting
 from ._estimate import with_error
-from ._run import Metrics
+from ._folder import Metrics
 from ._score import accuracy_std
+from .equilibria.prepared import Prepared
+from .runtime.costs import spent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from ._backends import Price
     from ._config import Config
+    from ._plan import Plan
+    from .runtime.journal import Entry
 
 NAMES = {  # end of a key in summary.json
     "": "this network",
@@ -31,8 +38,75 @@ def describe(config: Config) -> str:
     return (
         f"{config.name}: {config.model}\n"
         f"{len(x)} samples to train on, {len(y)} to test on; {config.steps} steps of "
-        f"{batches}, seed {config.seed}\n{config.nudge}, {config.equilibrium}"
+        f"{batches}, seed {config.seed}\n{config.nudge}, {_settled(config)}"
     )
+
+
+def _settled(config: Config) -> str:
+    """Return what settles; a sampler, of which a repr may show much, by its name."""
+    settle = config.equilibrium
+    if not isinstance(settle, Prepared):
+        return str(settle)
+    if config.backend is None:
+        return f"exact values of {_brief(settle.preparation)}"
+    return (
+        f"{_brief(settle.preparation)}\non {config.backend}, {settle.shots} shots a "
+        f"circuit, mitigation {settle.mitigation}"
+    )
+
+
+def _brief(value: Any) -> str:
+    """Return a dataclass without what it says by default."""
+    if not is_dataclass(value):
+        return repr(value)
+    said = [
+        f"{part.name}={_brief(getattr(value, part.name))}"
+        for part in fields(value)
+        if part.repr and getattr(value, part.name) != part.default
+    ]
+    return f"{type(value).__name__}({', '.join(said)})"
+
+
+def expenses(found: Plan, scoring: Price | None) -> str:
+    """Return what a run will cost, its scores included."""
+    if scoring is None:
+        return f"no jobs: {found.backend} computes in this process"
+    jobs, seconds = found.jobs + scoring.jobs, found.seconds[1] + scoring.seconds
+    time = f" and likely {seconds:.3g} s of QPU" if seconds > 0.0 else ""
+    return f"{found}\nto score it besides: {scoring}\nin all: {jobs} jobs{time}"
+
+
+def jobs(entries: Sequence[Entry]) -> str:
+    """Return a journal as a table, one request a line, and its sum."""
+    width = max([2, *(len(entry.job or "-") for entry in entries)])
+    tags = max([3, *(len(entry.tag or "-") for entry in entries)])
+    lines = [
+        f"{'':>4} {'id':{width}}  {'status':12} {'tag':{tags}}  {'shots':>9}  "
+        f"{'received':8} {'QPU seconds':>11}"
+    ]
+    for entry in entries:
+        known = entry.seconds is not None
+        seconds = f"{entry.seconds:.1f}" if known else f"~{entry.estimate:.1f}"
+        lines.append(
+            f"{entry.number:>4} {entry.job or '-':{width}}  {_status(entry):12} "
+            f"{entry.tag or '-':{tags}}  {entry.shots:>9}  "
+            f"{'no' if entry.answer is None else 'yes':8} {seconds:>11}"
+        )
+    total = spent(entries, 0.0)
+    lines.append(
+        f"{total.jobs} jobs on {', '.join(sorted({e.backend for e in entries}))}, "
+        f"{total.qpu_seconds:.1f} s of QPU; ~ is an estimate, where the service has "
+        "not said"
+    )
+    return "\n".join(lines)
+
+
+def _status(entry: Entry) -> str:
+    if entry.closed:
+        return entry.closed
+    if entry.answer is not None:
+        return "done"
+    return "submitted" if entry.job else "unknown"
 
 
 def numbers(config: Config, rows: list[Metrics]) -> str:

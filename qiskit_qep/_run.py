@@ -1,141 +1,132 @@
 """A training run in a folder: what it writes, and how it goes on.
 
 The folder holds ``config.toml``, ``state.npz`` (the last state), ``metrics.csv`` (one
-row per step), and at the end ``summary.json`` and two plots. A run that was interrupted
-anywhere goes on from ``state.npz`` and ends with the bytes of the uninterrupted one;
-only the column ``seconds`` differs.
+row per step), ``jobs.jsonl`` (the journal of a device's jobs), and at the end
+``summary.json`` and two plots. A run that was interrupted anywhere goes on from
+``state.npz`` and ends with the bytes of the uninterrupted one; only the column
+``seconds`` differs.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import platform
 import time
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._config import Config, parse
+from ._backends import Connection, Price, connect, is_device, price
+from ._folder import (
+    JOURNAL,
+    METRICS,
+    STATE,
+    Metrics,
+    line_of,
+    read_metrics,
+    saved_state,
+    write_metrics,
+)
 from ._keys import ConfigError, call
+from ._plan import Plan, plan
 from ._score import Baseline, Score, classes, confusion, score
-from ._state import State, versions, write_atomically
+from ._state import State, versions
 from ._train import rows_of_step
 from ._train import steps as iterate
+from .runtime.rehearsal import Rehearsal
+from .runtime.resumable import Resumable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
+
+    from ._config import Config
 
 SAVE_SECONDS = 5.0
 
 
-class Metrics(NamedTuple):
-    """One row of metrics.csv: what step ``step`` measured.
+def connection(config: Config) -> Connection | None:
+    """Return the backend of a run, or None if its equilibrium needs none.
 
-    Attributes:
-        step: Number of updates made.
-        loss: Of the step's batch.
-        loss_std: Its standard error (shots); 0 where it is exact.
-        accuracy: Share of the batch that is classified correctly.
-        grad_norm: Length of the gradient.
-        grad_norm_std: Its standard error.
-        gap: Smallest gap of the batch's free phases; nan where none is reported.
-        test_accuracy: Of the held-out samples; nan where they were not looked at.
-        seconds: Since the beginning, without interruptions.
+    Raises:
+        ConfigError: If there is no such backend.
     """
-
-    step: int
-    loss: float
-    loss_std: float
-    accuracy: float
-    grad_norm: float
-    grad_norm_std: float
-    gap: float
-    test_accuracy: float
-    seconds: float
+    if config.backend in (None, "exact"):
+        return None
+    operators, seed = config.model.operators, config.seed
+    return connect(config.backend, operators, account=config.account, seed=seed)
 
 
-def create(config: Config, out: str | None = None) -> Path:
-    """Make the run's folder; nothing that exists is overwritten.
+def connected(
+    config: Config, backend: Connection | None, folder: Path | None = None
+) -> Config:
+    """Return a config whose circuits run on a backend.
 
     Args:
-        config: What is going to be run.
-        out: The folder; by default ``runs/<name>-<n>`` with the next free number.
+        config: Of the run.
+        backend: As ``connection`` returned it.
+        folder: Of the run, for the journal of a device's jobs.
+    """
+    if backend is None:
+        return config
+    sampler = backend.sampler
+    if folder is not None and backend.service is not None:
+        sampler = Resumable(
+            sampler,
+            journal=folder / JOURNAL,
+            service=backend.service,
+            accept=("cost",),  # see check_allowed
+            **vars(config.budget),
+        )
+
+    def circuits() -> Any:
+        return replace(config.equilibrium, sampler=sampler)  # type: ignore[type-var]
+
+    return replace(config, equilibrium=call("equilibrium", circuits))
+
+
+def check_allowed(config: Config, confirmed: bool) -> None:
+    """Refuse to spend QPU time that nobody has limited or agreed to.
 
     Raises:
-        ConfigError: If the folder has something in it.
+        ConfigError: If a device has neither a budget nor a confirmation.
     """
-    if out is None:
-        folder = _next_free(Path("runs"), config.name)
-    else:
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError(
-                f"{folder} is not empty; choose another --out, or go on with a run in "
-                f"it by: qiskit-qep resume {folder}"
-            )
-    write_atomically(folder / "config.toml", config.text.encode())
-    return folder
+    limits = config.budget.max_jobs, config.budget.max_qpu_seconds
+    if is_device(config.backend) and limits == (None, None) and not confirmed:
+        raise ConfigError(
+            f"{config.backend} costs QPU time: set --max-qpu-seconds or --max-jobs, or "
+            "give --yes to go without a limit; qiskit-qep plan says what it will cost"
+        )
 
 
-def _next_free(parent: Path, name: str) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    taken = [path.name.removeprefix(f"{name}-") for path in parent.glob(f"{name}-*")]
-    number = 1 + max((int(n) for n in taken if n.isdecimal()), default=0)
-    while True:
-        folder = parent / f"{name}-{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:  # another run was quicker
-            number += 1
-        else:
-            return folder
-
-
-def reopen(folder: Path) -> Config:
-    """Read the config of a run's folder.
+def costs(config: Config) -> tuple[Plan, Price | None]:
+    """Return what the training and the scoring of a connected config ask for.
 
     Raises:
-        ConfigError: If it is none.
+        ConfigError: If it cannot be counted.
     """
-    try:
-        text = (folder / "config.toml").read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{folder} is no run folder: {error}") from error
-    return named(parse(text, "config.toml"), folder)
-
-
-def named(config: Config, folder: Path) -> Config:
-    """Return a config that is called after its run's folder."""
-    return replace(config, name=folder.resolve().name)
-
-
-def saved_state(folder: Path) -> State | None:
-    """Return the last saved state of a run, or None before the first."""
-    path = folder / "state.npz"
-    return call("", State.load, path=path) if path.exists() else None
-
-
-def read_metrics(folder: Path) -> list[Metrics]:
-    """Return all complete rows of metrics.csv."""
-    path = folder / "metrics.csv"
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    lines = text[: text.rfind("\n") + 1].splitlines()  # the last may be half written
-    header, *rows = csv.reader(lines)
-    if tuple(header) != Metrics._fields:
-        raise ConfigError(f"{path} has columns {header}, not {list(Metrics._fields)}")
-    return [Metrics(int(step), *map(float, rest)) for step, *rest in rows]
-
-
-def _line(values: Any) -> str:
-    return ",".join(map(str, values)) + "\n"  # str of a float is its shortest repr
+    how = {key: value for key, value in config.how.items() if key != "optimizer"}
+    steps, x = config.steps, config.x_train
+    found = call("", plan, model=config.model, x=x, steps=steps, **how)
+    if not found.jobs:
+        return found, None
+    settle: Any = config.equilibrium
+    rehearsal = Rehearsal()
+    mitigation = "none" if settle.mitigation == "none" else "readout"
+    stand_in = replace(settle, sampler=rehearsal, mitigation=mitigation)
+    trial = replace(config, equilibrium=stand_in)
+    theta = config.model.initial(np.random.default_rng(0))
+    times = [(config.x_train, config.y_train, 1)]
+    if len(config.x_test):
+        looks = {*range(0, steps + 1, config.test_every), steps}
+        times.append((config.x_test, config.y_test, len(looks)))
+    asked = []
+    for samples, y, n in times:
+        rehearsal.jobs.clear()
+        score(trial, theta, samples, y, 0)
+        asked += [(job, n) for job in rehearsal.jobs]
+    return found, price(asked, settle.sampler)
 
 
 def go_on(config: Config, folder: Path) -> Generator[Metrics]:
@@ -157,20 +148,20 @@ def go_on(config: Config, folder: Path) -> Generator[Metrics]:
     states = call("", iterate, **how)
     begun = time.perf_counter() - (done[-1].seconds if done else 0.0)
     state, saved, last_save = start, start, time.perf_counter()
-    with (folder / "metrics.csv").open("a", encoding="utf-8") as file:
+    with (folder / METRICS).open("a", encoding="utf-8") as file:
 
         def save() -> None:
             nonlocal saved, last_save
             if state is not None and state is not saved:
                 file.flush()
                 os.fsync(file.fileno())  # never a state ahead of its rows
-                state.save(folder / "state.npz")
+                state.save(folder / STATE)
                 saved, last_save = state, time.perf_counter()
 
         try:
             for new in states:
                 row = _row(config, new, begun)
-                file.write(_line(row))
+                file.write(line_of(row))
                 state = new
                 if time.perf_counter() - last_save > SAVE_SECONDS:
                     save()
@@ -191,9 +182,8 @@ def _last_save(folder: Path) -> tuple[State | None, list[Metrics]]:
     number = 0 if state is None else state.step + 1
     rows = read_metrics(folder)[:number]
     if [row.step for row in rows] != list(range(number)):
-        raise ConfigError(f"{folder / 'metrics.csv'} lacks steps that state.npz made")
-    table = "".join(map(_line, [Metrics._fields, *rows]))
-    write_atomically(folder / "metrics.csv", table.encode())
+        raise ConfigError(f"{folder / METRICS} lacks steps that state.npz made")
+    write_metrics(folder, rows)
     return state, rows
 
 
@@ -251,20 +241,3 @@ def summarize(
         "confusion": confusion(classes(samples), shown.predicted).tolist(),
         "versions": {"python": platform.python_version()} | versions(),
     }
-
-
-def write_summary(folder: Path, found: dict[str, Any]) -> None:
-    """Write summary.json, at once or not at all."""
-    dumps = partial(json.dumps, allow_nan=False)
-    lines = [f" {dumps(key)}: {dumps(value)}" for key, value in found.items()]
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
-    write_atomically(folder / "summary.json", text.encode())
-
-
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return what a finished run's summary.json says, or None."""
-    path = folder / "summary.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import secrets
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._archive import NUMBERS, pack, read, write_atomically
 from ._estimate import Gradient, with_error
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import os
+
+FORMAT, SCHEMA = "qiskit_qep.State", 1
 PROBED = ("bias", "bias_stds")  # of a gradient whose nudge had a probe
 PACKAGES = ("qiskit-qep", "qiskit", "numpy", "scipy", "numba")
 
@@ -65,12 +65,12 @@ class State:
         """
         leaves = flatten(self.memory)
         for leaf in leaves:
-            if leaf.dtype == object:
+            if leaf.dtype.kind not in NUMBERS:
                 raise ValueError(
-                    f"the optimizer's memory should be arrays, got {leaf!r}"
+                    f"the optimizer's memory should be arrays of numbers, got {leaf!r}"
                 )
         header = {
-            "format": "qiskit_qep.State",
+            "format": FORMAT,
             "schema": SCHEMA,
             "step": self.step,
             "seed": self.seed,
@@ -83,10 +83,7 @@ class State:
         if self.settled is not None:
             arrays["settled"] = self.settled
         arrays |= {f"memory.{k}": leaf for k, leaf in enumerate(leaves)}
-        text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        buffer = io.BytesIO()
-        np.savez(buffer, header=text, **arrays)
-        write_atomically(Path(path), buffer.getvalue())
+        write_atomically(Path(path), pack(header, arrays))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> State:
@@ -99,19 +96,10 @@ class State:
             ValueError: If the file is no state, or of another schema.
         """
         try:
-            content = Path(path).read_bytes()
-            with np.load(io.BytesIO(content), allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != "qiskit_qep.State":
-                raise KeyError(header["format"])
+            header, arrays = read(Path(path))
             return _restore(header, arrays)
-        except FileNotFoundError:
-            raise
-        except _OtherSchemaError as error:
-            raise ValueError(f"{path} {error}") from None
-        except Exception as error:
-            raise ValueError(f"{path} is no saved State: {error!r}") from error
+        except ValueError as error:
+            raise ValueError(f"{path} is no saved State: {error}") from error
 
     def __repr__(self) -> str:
         """Show step, loss and length of the gradient with error bars."""
@@ -122,25 +110,63 @@ class State:
         )
 
 
-class _OtherSchemaError(ValueError):
-    """A state that another version of the package wrote."""
-
-
-def _restore(header: dict[str, Any], arrays: dict[str, Any]) -> State:
-    if header["schema"] != SCHEMA:
-        raise _OtherSchemaError(
-            f"has schema {header['schema']}, this version reads {SCHEMA}; it was "
-            f"written by {header['versions']}"
+def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> State:
+    if header.get("format") != FORMAT:
+        raise ValueError(f"its format is {header.get('format')!r:.80}, not {FORMAT!r}")
+    if header.get("schema") != SCHEMA:
+        raise ValueError(
+            f"it has schema {header.get('schema')!r:.80}, this version reads {SCHEMA}; "
+            f"it was written by {header.get('versions')!r:.200}"
         )
-    return State(
-        step=int(header["step"]),
-        theta=arrays["theta"],
-        gradient=_gradient(arrays, "gradient"),
-        memory=[arrays[f"memory.{k}"] for k in range(header["leaves"])],
-        seed=int(header["seed"]),
-        model=str(header["model"]),
-        settled=arrays.get("settled"),
-    )
+    step, seed, leaves = (_number(header, key) for key in ("step", "seed", "leaves"))
+    model = header.get("model")
+    if not isinstance(model, str):
+        raise ValueError(f"model should be a fingerprint, got {model!r:.80}")
+    try:
+        theta = arrays["theta"]
+        gradient = _gradient(arrays, "gradient")
+        memory = [arrays[f"memory.{k}"] for k in range(min(leaves, len(arrays) + 1))]
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from None
+    settled = arrays.get("settled")
+    _check(theta, gradient, settled)
+    return State(step, theta, gradient, memory, seed, model, settled)
+
+
+def _number(header: dict[str, Any], key: str) -> int:
+    value = header.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{key} should be a whole number from 0, got {value!r:.80}")
+    return value
+
+
+def _check(theta: np.ndarray, gradient: Gradient, settled: np.ndarray | None) -> None:
+    """Refuse numbers that no training saves, before one goes on from them."""
+    if theta.ndim != 1 or theta.dtype != np.float64 or not np.isfinite(theta).all():
+        raise ValueError("theta should be one row of finite numbers")
+    if settled is not None and (settled.ndim != 2 or settled.dtype != np.float64):
+        raise ValueError(f"settled should be a table of angles, got {settled.shape}")
+    _check_gradient(gradient, theta.shape)
+
+
+def _check_gradient(gradient: Gradient, shape: tuple[int, ...]) -> None:
+    wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("loss", "loss_std", "gap"), ())
+    wanted |= dict.fromkeys(("values", "stds", "slope_stds", *PROBED), shape)
+    wanted["inputs_stds"] = np.shape(gradient.inputs)
+    wanted["prediction_stds"] = np.shape(gradient.prediction)
+    for name, value in vars(gradient).items():
+        if name == "raw" or value is None:
+            continue
+        is_std = "std" in name
+        wrong = np.less(value, 0.0) if is_std else ~np.isfinite(value)
+        expected = wanted.get(name, np.shape(value))
+        if np.shape(value) != expected or (np.any(wrong) and name != "gap"):
+            raise ValueError(
+                f"gradient.{name} should be {'0 or more' if is_std else 'finite'}, of "
+                f"shape {expected}, got shape {np.shape(value)}"
+            )
+    if gradient.raw is not None:
+        _check_gradient(gradient.raw, shape)
 
 
 def _arrays(gradient: Gradient, name: str) -> dict[str, np.ndarray]:
@@ -175,20 +201,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by new content that is safely on disk, or leave it as it was."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def flatten(memory: Any) -> list[np.ndarray]:

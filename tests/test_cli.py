@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import qiskit_qep as qep
-from qiskit_qep import _config, _run, _score, cli
+from qiskit_qep import _config, _folder, _process, _run, _score, cli
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -66,7 +66,7 @@ def here(tmp_path, monkeypatch):
 
 def begin(text, folder):
     config = _config.parse(text, "x.toml")
-    return config, _run.create(config, str(folder))
+    return config, _folder.create(config, str(folder))
 
 
 def without_seconds(folder):
@@ -81,7 +81,7 @@ def test_train_leaves_a_folder_that_says_everything(here, capsys):
     found = json.loads((folder / "summary.json").read_text())
     state = qep.State.load(folder / "state.npz")
     assert (found["steps"], found["seed"]) == (state.step, state.seed) == (6, 3)
-    config = _run.reopen(folder)
+    config = _folder.reopen(folder)
     p = qep.predict(config.model, state.theta, config.x_test)
     assert found["loss_std"] > 0  # shots
     assert np.sum(found["confusion"]) == len(p) == found["num_test"] == 12
@@ -102,17 +102,17 @@ def test_train_leaves_a_folder_that_says_everything(here, capsys):
 
 def test_a_test_accuracy_is_looked_at_now_and_then_and_at_the_end(here):
     assert cli.main(["train", "batches.toml", "--out", "run"]) == 0
-    rows = _run.read_metrics(here / "run")
+    rows = _folder.read_metrics(here / "run")
     looked = [row.step for row in rows if not np.isnan(row.test_accuracy)]
     assert looked == [0, 4, 6]
-    found = _run.read_summary(here / "run")
+    found = _folder.read_summary(here / "run")
     assert rows[-1].test_accuracy == found["test_accuracy"]
     assert all(b.seconds >= a.seconds for a, b in pairwise(rows))
 
 
 def test_the_network_learns_what_the_baselines_cannot(here, capsys):
     assert cli.main(["train", "xor", "--out", "run"]) == 0
-    found = _run.read_summary(here / "run")
+    found = _folder.read_summary(here / "run")
     assert found["train_accuracy"] == 1.0
     assert found["train_accuracy_uncoupled"] <= 0.75
     assert found["train_accuracy_logistic_regression"] <= 0.75
@@ -142,7 +142,7 @@ def test_seed_and_steps_replace_those_of_the_config(here):
     assert cli.main(["train", "tiny.toml", *options]) == 0
     state = qep.State.load(here / "run" / "state.npz")
     assert (state.seed, state.step) == (5, 2)
-    config = _run.reopen(here / "run")
+    config = _folder.reopen(here / "run")
     assert (config.seed, config.steps) == (5, 2)
 
 
@@ -224,7 +224,7 @@ def test_the_state_is_saved_while_the_run_goes_on(here, monkeypatch):
     for step in range(3):
         next(run)
         assert qep.State.load(folder / "state.npz").step == step
-        assert len(_run.read_metrics(folder)) == step + 1
+        assert len(_folder.read_metrics(folder)) == step + 1
     run.close()
 
 
@@ -252,7 +252,7 @@ def test_a_finished_run_goes_on_when_its_config_asks_for_more_steps(here):
     assert cli.main(["train", "tiny.toml", "--out", "run"]) == 0
     (here / "run" / "config.toml").write_text(XOR.replace("steps = 6", "steps = 8"))
     assert cli.main(["resume", "run"]) == 0
-    assert _run.read_summary(here / "run")["steps"] == 8
+    assert _folder.read_summary(here / "run")["steps"] == 8
     config, whole = begin(XOR.replace("steps = 6", "steps = 8"), here / "whole")
     list(_run.go_on(config, whole))
     saved = [(here / name / "state.npz").read_bytes() for name in ("run", "whole")]
@@ -298,7 +298,7 @@ def test_a_warning_is_one_line(here, capsys):
 
 def test_the_first_ctrl_c_asks_and_the_second_insists(capfd):
     before = signal.getsignal(signal.SIGINT)
-    with cli._ctrl_c() as stop:
+    with _process.ctrl_c() as stop:
         assert not stop.is_set()
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
@@ -330,7 +330,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(here):
     assert process.returncode == 130
     assert "qiskit-qep resume run" in out
     state = qep.State.load(here / "run" / "state.npz")
-    assert _run.read_metrics(here / "run")[-1].step == state.step
+    assert _folder.read_metrics(here / "run")[-1].step == state.step
     again = here / "again"
     config, _ = begin(text.replace("1000000", str(state.step + 1)), again)
     list(_run.go_on(config, again))
@@ -399,13 +399,13 @@ def test_a_folder_that_is_taken_in_the_meantime_is_not_used(here, monkeypatch):
         make(path, *args, **how)
 
     monkeypatch.setattr(Path, "mkdir", race)
-    assert _run.create(config).name == "x-2"
+    assert _folder.create(config).name == "x-2"
 
 
 @pytest.mark.slow
 def test_the_digits_reach_95_per_cent(here):
     assert cli.main(["train", "--out", "run"]) == 0
-    found = _run.read_summary(here / "run")
+    found = _folder.read_summary(here / "run")
     assert found["test_accuracy"] >= 0.95
     assert found["seconds"] < 90
     assert found["num_test"] == 539

@@ -1,14 +1,16 @@
 """Runs as TOML files: what they build, and how they refuse what they do not know."""
 
 import inspect
+import tomllib
 
 import numpy as np
 import pytest
 
 import qiskit_qep as qep
-from qiskit_qep import _config, _keys
-from qiskit_qep._config import KINDS, load, parse, read
+from qiskit_qep import _keys, _kinds, _run
+from qiskit_qep._config import load, parse, read
 from qiskit_qep._keys import ConfigError, replace_key
+from qiskit_qep._kinds import KINDS
 
 XOR = """\
 steps = 10
@@ -21,6 +23,8 @@ num_spins = 3
 inputs = [0, 1]
 readout = [2]
 """
+
+RAMP = '[equilibrium]\nkind = "prepared"\npreparation = { kind = "ramp"'
 
 
 def with_table(text):
@@ -42,7 +46,7 @@ def test_what_is_left_out_is_what_steps_would_do():
     assert config.x_test.shape == (0, 2)
 
 
-@pytest.mark.parametrize("name", ["digits", "iris", "xor"])
+@pytest.mark.parametrize("name", ["digits", "iris", "xor", "chip"])
 def test_a_packaged_config_is_found_by_its_name(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load(name)
@@ -52,9 +56,10 @@ def test_a_packaged_config_is_found_by_its_name(name, tmp_path, monkeypatch):
         config.model.initial(np.random.default_rng(0)),
         config.x_train[:2],
         config.y_train[:2],
-        equilibrium=config.equilibrium,
+        equilibrium=_run.connected(config, _run.connection(config)).equilibrium,
         nudge=config.nudge,
         loss=config.loss,
+        seed=0,
     )
     assert np.linalg.norm(g.values) > 1e-3
 
@@ -96,6 +101,45 @@ def test_a_name_that_is_nothing_is_refused(tmp_path, monkeypatch):
 )
 def test_a_table_is_a_call(table, role, expected):
     assert getattr(parse(with_table(table), "x.toml"), role) == expected
+
+
+def test_circuits_are_tables_too():
+    text = with_table(
+        '[equilibrium]\nkind = "prepared"\nshots = 50\nmitigation = "readout"\n'
+        "[equilibrium.preparation]\n"
+        'kind = "variational"\nenergy = "shots"\n'
+        'ansatz = { kind = "ramp", time = 2, steps = 3, schedule = "smooth" }'
+    )
+    made = parse('backend = "fake:torino"\nmax_jobs = 3\n' + text, "x.toml")
+    ansatz = qep.Ramp(2.0, 3, schedule="smooth")
+    assert made.equilibrium.preparation == qep.Variational("shots", ansatz)
+    assert made.equilibrium.shots == 50
+    assert made.equilibrium.mitigation == "readout"
+    assert (made.backend, made.account, made.budget.max_jobs) == (
+        "fake:torino",
+        None,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "backend", "expected"),
+    [
+        ("", "exact", qep.Exact()),
+        ("", "aer", qep.Prepared(qep.Ramp())),
+        ('[equilibrium]\nkind = "sampled"\nshots = 9', "aer", (qep.Ramp(), 9)),
+        (RAMP + ", steps = 2 }\nshots = 7", "aer", (qep.Ramp(steps=2), 7)),
+        (RAMP + ", steps = 2 }\nshots = 7", "exact", qep.Exact()),
+        (RAMP + ", steps = 2 }", None, qep.Prepared(qep.Ramp(steps=2))),
+    ],
+)
+def test_a_backend_decides_what_settles(table, backend, expected):
+    text = with_table(table)
+    if backend is not None:
+        text = replace_key(text, "backend", backend)
+    if isinstance(expected, tuple):
+        expected = qep.Prepared(expected[0], shots=expected[1])
+    assert parse(text, "x.toml").equilibrium == expected
 
 
 def test_a_pauli_model_is_given_by_labels():
@@ -156,6 +200,11 @@ REFUSED = [
     ("steps = 10", "steps = 1\ntest_every = 0", "test_every should be at least 1"),
     ("steps = 10", "steps = 1\nbatch_size = 9", "batch_size should be 1 to 4, got 9"),
     ("steps = 10", "steps = 1\nloss = 3", r"\[loss\] should be a table with a kind"),
+    ("steps = 10", 'steps = 1\nbackend = "a b"', "backend should be a name of at most"),
+    ("steps = 10", "steps = 1\nbackend = 3", "backend should be a string, got 3"),
+    ("steps = 10", "steps = 1\nmax_jobs = -1", "max_jobs should be 0 or more, or None"),
+    ("steps = 10", "steps = 1\nmax_jobs = 1.5", "max_jobs should be a whole number"),
+    ("steps = 10", "steps = 1\nmax_qpu_seconds = nan", "should be a finite number, go"),
     ("[data]", "[dta]", r"no key 'dta' \(did you mean 'data'\?\)"),
     ("[data]", "[data", "Expected ']' at the end of a table declaration"),
     ('kind = "xor"\ntest = 0', 'kind = "xro"', r'"xro" \(did you mean \'xor\'\?\)'),
@@ -171,6 +220,27 @@ REFUSED = [
     ("inputs = [0, 1]", "inputs = [0]", r"1 inputs, but the data have 2 features"),
 ]
 REFUSED_TABLES = [
+    ('[equilibrium]\nkind = "prepared"', "needs preparation, a table with a kind"),
+    (RAMP + ", time = -1 }", r"\[equilibrium.preparation\] time should be a positive"),
+    (RAMP + ", tme = 1 }", r"\[equilibrium.preparation\] has no key 'tme' \(did you"),
+    (
+        RAMP + ', driver = "XX" }',
+        r"has no key 'driver'.*; it may have kind, time, steps",
+    ),
+    (RAMP + ', schedule = "fast" }', "schedule should be 'linear', 'smooth' or a"),
+    (RAMP + ", steps = 10001 }", r"steps should be at most 10000 in a file, got 10001"),
+    (RAMP.replace("ramp", "rmp") + " }", r"got \"rmp\" \(did you mean 'ramp'\?\)"),
+    (RAMP + " }\nshots = 0", r"\[equilibrium\] shots should be at least 1, got 0"),
+    (RAMP + ' }\nmitigation = "all"', r"mitigation should be 'none', 'readout' or 'fu"),
+    (
+        RAMP + ' }\nmitigation = "readout"',
+        r'none" needs a backend .*add backend = "aer',
+    ),
+    (RAMP + " }\nsampler = 1", r"\[equilibrium\] has no key 'sampler'"),
+    (
+        RAMP.replace("ramp", "variational") + " }",
+        r"\[equilibrium.preparation\] needs energy, a string",
+    ),
     ('[nudge]\nkind = "centred"', r"got \"centred\" \(did you mean 'centered'\?\)"),
     ('[nudge]\nkind = "centered"', r"\[nudge\] needs beta, a finite number"),
     ('[nudge]\nkind = "centered"\nbeta = "0.1"', 'a finite number, got "0.1"'),
@@ -215,12 +285,13 @@ def test_a_missing_table_is_named():
 @pytest.mark.parametrize(
     "function",
     [function for kinds in KINDS.values() for function in kinds.values()]
-    + [_config._top, _config._split, _config._features, _config._schedule],
+    + [_kinds.top, _kinds.split, _kinds.features, _kinds.schedule],
     ids=lambda function: getattr(function, "__qualname__", repr(function)),
 )
 def test_every_argument_has_a_type_that_is_checked(function):
-    for parameter in inspect.signature(function).parameters.values():
-        assert _keys.annotation(parameter) in _keys.TYPES
+    for name, parameter in inspect.signature(function).parameters.items():
+        in_a_file = name not in ("driver", "optimizer")  # an operator, a function
+        assert (_keys.annotation(parameter) in _keys.TYPES) is in_a_file
 
 
 @pytest.mark.parametrize(
@@ -250,6 +321,27 @@ def test_a_key_is_replaced_where_it_stands():
 def test_a_key_that_is_not_there_is_added_above_all_tables():
     text = "[data]\nseed = 3\n"
     assert replace_key(text, "seed", 42) == "seed = 42\n[data]\nseed = 3\n"
+
+
+@pytest.mark.parametrize("value", ["fake:torino", 2.5, "ß €"])
+def test_a_key_of_any_kind_is_replaced(value):
+    text = 'backend = "aer # not" # where\n[data]\n'
+    changed = replace_key(text, "backend", value)
+    assert tomllib.loads(changed) == {"backend": value, "data": {}}
+    assert changed.endswith(" # where\n[data]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "match"),
+    [
+        ("a = [", 1, "no TOML: "),
+        ("a = 1", float("nan"), "b should be a finite number, got NaN"),
+        ("a = 1", "\x7f", "no TOML: "),
+    ],
+)
+def test_what_is_no_toml_is_refused(text, value, match):
+    with pytest.raises(ConfigError, match=match):
+        replace_key(text, "b", value)
 
 
 def test_a_key_that_cannot_be_replaced_safely_is_refused():

@@ -40,11 +40,13 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_nudge", "_loss", "_optimizers", "_streams"],
     ["_estimate"],
     ["_measure", "_gradient", "_contrastive"],
-    ["_plan", "_fidelity", "_suggest"],
+    ["_plan", "_fidelity", "_suggest", "_selftest"],
+    ["_archive"],
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],
-    ["_keys", "_config", "_score", "_run", "_report", "cli"],
+    ["_keys", "_kinds", "_backends", "_config"],
+    ["_score", "_folder", "_run", "_report", "_options", "_process", "cli"],
     ["__init__"],
 ]
 LAYER = {name: layer for layer, line in enumerate(HOUSE_PLAN) for name in line}

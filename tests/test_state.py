@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qiskit_qep as qep
-from qiskit_qep._state import flatten, unflatten, write_atomically
+from qiskit_qep._archive import write_atomically
+from qiskit_qep._state import flatten, unflatten
 
 MODEL = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
 
@@ -186,7 +187,7 @@ class Bomb:
 def test_objects_are_refused_and_not_loaded(tmp_path, path, name):
     trace = tmp_path / "exploded"
     rewrite(path, **{name: np.array([Bomb(trace)], dtype=object)})
-    with pytest.raises(ValueError, match=r"state\.npz is no saved State.*allow_pickle"):
+    with pytest.raises(ValueError, match=r"state\.npz is no saved State.*holds object"):
         qep.State.load(path)
     assert not trace.exists()
     with np.load(path, allow_pickle=True) as data:
