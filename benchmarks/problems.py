@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations, product
-from typing import TYPE_CHECKING, Any
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
-from qiskit.quantum_info import SparsePauliOp
 from scipy.sparse import csr_array
 
 import qiskit_qep as qep
@@ -136,50 +135,6 @@ class Sensor:
     @staticmethod
     def random(seed: int, batch: int = 10) -> Sensor:
         """Draw initial parameters and a batch of inputs with their phases."""
-        rng = np.random.default_rng(seed)
-        couplings, sensor_terms = sensor_operators()
-        theta = np.concatenate(
-            [rng.uniform(-0.1, 0.1, len(couplings)), rng.normal(size=len(sensor_terms))]
-        )
-        x = 4.0 * rng.dirichlet([1.0, 1.0, 1.0], batch)
-        _, g_zz, g_x = x.T
-        phase = np.where(g_zz >= 2.0, 0, np.where(2.0 * g_x < 4.0 - g_zz, 1, 2))
-        model = qep.Model(
-            (*couplings, *sensor_terms), inputs=ring_terms(), readout=projectors()
-        )
-        return Sensor(model, theta, x, np.eye(3)[phase])
-
-
-def _pauli(letters: str, *where: int, weight: float = 1.0) -> SparsePauliOp:
-    return SparsePauliOp.from_sparse_list([(letters, list(where), weight)], 10)
-
-
-def sensor_operators() -> tuple[list[SparsePauliOp], list[SparsePauliOp]]:
-    """Return the 36 couplings to the ring and the 15 terms of spins 8 and 9."""
-    couplings = [
-        _pauli(a + b, site, sensor)
-        for site, sensor, a, b in product((0, 1), (8, 9), "XYZ", "XYZ")
-    ]
-    fields = [_pauli(a, sensor) for sensor in (8, 9) for a in "XYZ"]
-    return couplings, [
-        *fields,
-        *(_pauli(a + b, 8, 9) for a, b in product("XYZ", "XYZ")),
-    ]
-
-
-def ring_terms() -> tuple[Any, ...]:
-    """Return the operators of g_ZXZ, g_ZZ and g_X on the ring."""
-    ring = [(j, (j + 1) % 8, (j + 2) % 8) for j in range(8)]
-    return (
-        SparsePauliOp.sum([_pauli("ZXZ", *three) for three in ring]),
-        SparsePauliOp.sum([_pauli("ZZ", *three[:2], weight=-1.0) for three in ring]),
-        SparsePauliOp.sum([_pauli("X", three[0], weight=-1.0) for three in ring]),
-    )
-
-
-def projectors() -> tuple[Any, ...]:
-    """Return (1 + a Z_8)(1 + b Z_9) / 4 for three of the four signs (a, b)."""
-    one = SparsePauliOp("I" * 10)
-    z8, z9 = _pauli("Z", 8), _pauli("Z", 9)
-    signs = ((1, 1), (1, -1), (-1, 1))
-    return tuple(((one + a * z8) @ (one + b * z9)).simplify() / 4.0 for a, b in signs)
+        model, rng = qep.models.cluster_sensor(), np.random.default_rng(seed)
+        x, y = qep.datasets.cluster_ising(batch, seed=seed)
+        return Sensor(model, model.initial(rng), x, y)

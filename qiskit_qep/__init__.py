@@ -38,6 +38,8 @@ from ._state import State as State
 from ._suggest import suggest_nudge as suggest_nudge
 from ._train import steps as steps
 from ._train import train as train
+from .equilibria.annealed import Annealed as Annealed
+from .equilibria.enumerated import Enumerated as Enumerated
 from .equilibria.exact import Exact as Exact
 from .equilibria.gaussian import Gaussian as Gaussian
 from .equilibria.parallel import Parallel as Parallel

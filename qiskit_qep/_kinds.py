@@ -10,6 +10,7 @@ from ._loss import cost_observable, cross_entropy, squared_error
 from ._model import Model
 from ._nudge import Nudge
 from ._optimizers import adam, momentum, sgd
+from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
 from .equilibria.sampled import Sampled
@@ -68,10 +69,23 @@ def _named(owner: Any, names: str) -> dict[str, Callable[..., Any]]:
 KINDS: dict[str, dict[str, Callable[..., Any]]] = {
     "data": _named(
         datasets,
-        "xor parity moons spirals cluster_ising iris wine breast_cancer digits",
+        "xor parity moons spirals cluster_ising kitaev_honeycomb iris wine "
+        "breast_cancer digits",
     ),
-    "model": {**_named(models, "transverse_field_ising"), "pauli": _pauli},
-    "equilibrium": {"exact": Exact, "sampled": Sampled, "prepared": _prepared},
+    "model": {
+        **_named(
+            models,
+            "transverse_field_ising classical_ising cluster_ising heisenberg xxz "
+            "xx_zz_network kitaev_honeycomb rydberg_chain cluster_sensor kitaev_sensor",
+        ),
+        "pauli": _pauli,
+    },
+    "equilibrium": {
+        "exact": Exact,
+        "sampled": Sampled,
+        "prepared": _prepared,
+        "enumerated": Enumerated,
+    },
     "preparation": {"ramp": Ramp, "variational": Variational},
     "ansatz": {"ramp": Ramp},
     "nudge": _named(

@@ -111,6 +111,16 @@ def general(rng, num_qubits, *, real=False):
     return operators, rng.standard_normal(len(operators))
 
 
+def classical(rng, num_spins):
+    """Draw all Z and ZZ, and sums of two of them: operators and coefficients."""
+    places = [[k] for k in range(num_spins)]
+    places += [list(pair) for pair in combinations(range(num_spins), 2)]
+    operators = [at("Z" * len(place), place, num_spins) for place in places]
+    drawn = rng.integers(len(operators), size=(3, 2))
+    operators += [operators[a] - 0.5 * operators[b] for a, b in drawn]
+    return operators, rng.standard_normal(len(operators))
+
+
 def gapped(rng, make, *args, bound=0.3, level=0, **how):
     """Draw until the level is further than ``bound`` from any other."""
     while True:

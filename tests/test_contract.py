@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,13 @@ PAULI = Kind(
     ],
     bound=lambda op: np.abs(op.coeffs).sum(),
 )
+SPINS = replace(
+    PAULI,
+    others=lambda size: [
+        SparsePauliOp(["Z" * size, "I" * (size - 1 - k) + "Z" + "I" * k])
+        for k in range(3)
+    ],
+)
 FORMS = Kind(
     draw=lambda rng, make, size, level: make(rng, size),
     constant=lambda size: qep.QuadraticForm({"": 1.0}, size),
@@ -93,6 +100,8 @@ class Row:
         level: Which eigenstate it settles; the systems drawn have a gap there.
         exact: Whether its values have no noise.
         stationary: Whether its values are the gradient of an energy.
+        smooth: Whether its values are; those of classical spins jump.
+        stride: How far rows and nudges of a test lie apart; spins jump rarely.
         make: What systems it is tested on.
         twin: The slow way to the same values.
         kind: The type of their operators.
@@ -103,6 +112,8 @@ class Row:
     level: int = 0
     exact: bool = True
     stationary: bool = True
+    smooth: bool = True
+    stride: float = 1.0
     twin: Callable[..., Any] = reference.settle
     make: Callable[..., Any] = reference.general
     kind: Kind = PAULI
@@ -121,6 +132,16 @@ def by_gates(preparation):
     return twin
 
 
+def thermal(operators, coefficients, level=0):
+    """Average diagonal operators over all configurations."""
+    diagonals = np.array([reference.matrix(op).diagonal().real for op in operators])
+    energies = coefficients @ diagonals
+    weights = np.exp((energies.min() - energies) / TEMPERATURE)
+    return energies, diagonals @ weights / weights.sum()
+
+
+TEMPERATURE = 3.0
+CLASSICAL = {"stride": 30.0, "kind": SPINS, "make": reference.classical}
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
 TABLE = {
@@ -138,6 +159,14 @@ TABLE = {
         stationary=False,
         twin=by_gates(RAMP),
         make=reference.ising,
+    ),
+    "Enumerated": Row(qep.Enumerated(), smooth=False, **CLASSICAL),
+    "Annealed": Row(qep.Annealed(20, 200), smooth=False, **CLASSICAL),
+    "Annealed, at a temperature": Row(
+        qep.Annealed(1000, 40, (TEMPERATURE, TEMPERATURE), average=True),
+        exact=False,
+        twin=thermal,
+        **CLASSICAL,
     ),
     "Gaussian": Row(
         qep.Gaussian(),
@@ -172,7 +201,7 @@ def system(row, num_qubits, seed=0, batch=1):
     """Draw operators with X, Y and Z strings, and coefficients with a gap above 1."""
     rng = np.random.default_rng(seed)
     operators, first = row.kind.draw(rng, row.make, num_qubits, row.level)
-    step = 0.03 * rng.standard_normal((batch, len(first)))
+    step = 0.03 * row.stride * rng.standard_normal((batch, len(first)))
     step[0] = 0.0
     return operators, first + step
 
@@ -276,7 +305,9 @@ def test_the_same_generators_give_the_same_and_others_do_not(row):
 def free_and_nudged(row, num_qubits, batch):
     """Settle a batch, and push it a little; say how to do so for some rows only."""
     operators, coefficients = system(row, num_qubits, batch=batch)
-    push = 0.1 * np.random.default_rng(1).standard_normal(coefficients.shape)
+    push = (
+        0.1 * row.stride * np.random.default_rng(1).standard_normal(coefficients.shape)
+    )
 
     def again(rows):
         rng = [np.random.default_rng([0, b]) for b in rows]
@@ -312,7 +343,9 @@ def test_a_batch_may_be_cut_anywhere(row, num_qubits):
 )
 def test_selected_rows_of_a_phase_settle_as_separate_ones(row, rows):
     operators, coefficients = system(row, 5, batch=3)
-    push = 0.1 * np.random.default_rng(1).standard_normal(coefficients.shape)
+    push = (
+        0.1 * row.stride * np.random.default_rng(1).standard_normal(coefficients.shape)
+    )
     free = settle(row, operators, coefficients)
     picked = free[rows]
     chosen = np.arange(3)[rows]
@@ -413,6 +446,11 @@ def stationary(row):
         pytest.skip("its values are no gradient, by its nature")
 
 
+def smooth(row):
+    if not row.smooth:
+        pytest.skip("its values jump: see the circuit of large steps below")
+
+
 @pytest.mark.parametrize("num_qubits", [3, 6])
 def test_values_are_the_gradient_of_an_energy(row, num_qubits):
     """Their circulation around a triangle in coefficient space vanishes.
@@ -421,6 +459,7 @@ def test_values_are_the_gradient_of_an_energy(row, num_qubits):
     be measured with shots only at large ones.
     """
     stationary(row)
+    smooth(row)
     operators, corner = system(row, num_qubits, seed=4)
     rng = np.random.default_rng(5)
     corners = corner + 0.3 * rng.standard_normal((3, corner.size)) * [[0], [1], [1]]
@@ -444,6 +483,7 @@ def test_values_are_the_gradient_of_an_energy(row, num_qubits):
 @pytest.mark.parametrize("num_qubits", [2, 5])
 def test_the_response_matrix_is_symmetric(row, num_qubits):
     stationary(row)
+    smooth(row)
     if not row.exact:
         pytest.skip("shots hide it: see the circulation above")
     operators, coefficients = system(row, num_qubits, seed=6)
@@ -460,6 +500,31 @@ def test_the_response_matrix_is_symmetric(row, num_qubits):
         response = row.settle.response(phase, operators, rows, np.eye(size))
         np.testing.assert_allclose(response, jacobian, atol=1e-6)
         np.testing.assert_allclose(response, response.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("num_qubits", [3, 6])
+def test_lowest_energies_are_concave(row, num_qubits):
+    """Around any circuit in coefficient space, large steps only gain.
+
+    The sum of <A>(here) (next - here) is positive both ways round, which by Rockafellar
+    makes <A> the slope of one concave energy, whether it has kinks or not.
+    """
+    stationary(row)
+    if row.level or row.settle == qep.Exact():  # what follows is not always lowest
+        pytest.skip("an excited energy is not concave")
+    if row.kind not in (PAULI, SPINS):
+        pytest.skip("large steps leave where springs hold")
+    operators, corner = system(row, num_qubits, seed=4)
+    rng = np.random.default_rng(5)
+    points = corner + rng.standard_normal((6, corner.size)) * np.abs(corner).max()
+    phase = settle(row, operators, points)
+    for circuit in (np.arange(6), np.arange(6)[::-1]):
+        steps = np.roll(points[circuit], -1, axis=0) - points[circuit]
+        gains = (phase.values[circuit] * steps).sum()
+        wrong = (phase.values[np.roll(circuit, 1)] * steps).sum()
+        bound = 5 * np.sqrt(((phase.stds[circuit] * steps) ** 2).sum())
+        assert gains > 0.1 + bound, "the circuit is too small to say anything"
+        assert wrong < gains
 
 
 # --- What is refused ----------------------------------------------------------------

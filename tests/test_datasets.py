@@ -12,7 +12,7 @@ from qiskit_qep import datasets
 
 RADIUS = {datasets.moons: 2 / 3, datasets.spirals: 1}
 CURVES = list(RADIUS)
-SEEDED = [*CURVES, datasets.cluster_ising]
+SEEDED = [*CURVES, datasets.cluster_ising, datasets.kitaev_honeycomb]
 # name, shape, samples of each class, range of every feature
 FILES = [
     ("iris", (150, 4), [50, 50, 50], (-1, 1)),
@@ -369,3 +369,32 @@ def test_split_refuses_an_empty_part(test, train, held):
     sizes = f"{train} samples to train on and {held} to test on"
     with pytest.raises(ValueError, match=f"test={test} leaves {sizes}; pass more"):
         datasets.split(*datasets.xor(), test=test)
+
+
+# ------------------------------------------------------------------- Kitaev honeycomb
+
+
+def test_kitaev_honeycomb_is_gapless_where_its_bands_touch():
+    """|J_x e^ia + J_y e^ib + J_z| has zeros in phase B only: the triangle closes."""
+    x, y = datasets.kitaev_honeycomb(400, seed=15)
+    np.testing.assert_allclose(x.sum(axis=1), 4.0)
+    assert x.min() >= 0
+    a, b = np.meshgrid(*[np.linspace(0, 2 * np.pi, 121)[:-1]] * 2)
+    phases = np.stack([np.exp(1j * a), np.exp(1j * b), np.ones_like(a)])
+    gap = np.abs(np.tensordot(x, phases, axes=1)).min(axis=(1, 2))
+    margin = np.abs(x.max(axis=1) - 2) > 0.1  # a grid of angles misses zeros by .1
+    gapless = y[:, 3] == 1
+    assert (gap[margin & gapless] < 0.1).all()
+    assert (gap[margin & ~gapless] > 0.1).all()
+    strongest = x.argmax(axis=1)[~gapless]
+    assert np.array_equal(y[~gapless].argmax(axis=1), strongest)
+
+
+def test_kitaev_honeycomb_has_four_equal_phases():
+    _, y = datasets.kitaev_honeycomb(4000, seed=16)
+    np.testing.assert_allclose(y.mean(axis=0), 0.25, atol=5 * np.sqrt(3 / 16 / 4000))
+
+
+def test_kitaev_honeycomb_needs_a_sample():
+    with pytest.raises(ValueError, match=r"num_samples is 0; pass at least 1"):
+        datasets.kitaev_honeycomb(0)

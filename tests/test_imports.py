@@ -184,7 +184,8 @@ SLOW_TO_LOAD = (
     "scipy.linalg",
     "scipy.sparse",
 )
-EXTRAS = ("distributed", "quimb", "sklearn", "torch")  # may not even be there
+# They may not even be there.
+EXTRAS = ("dimod", "distributed", "dwave", "quimb", "sklearn", "torch")
 
 
 def test_importing_is_silent_and_cheap():

@@ -492,19 +492,8 @@ def test_an_ising_network_needs_two_settings():
         assert qep.Sampled(30)(model.operators, rows).shots == 60
 
 
-def cluster_sensor():
-    """The 51 trainable operators of Wanjura and Marquardt's phase sensor."""
-    sites, sensors = (0, 1), (8, 9)
-    strings = [
-        (a + b, [i, s]) for i in sites for s in sensors for a in "XYZ" for b in "XYZ"
-    ]
-    strings += [(a, [s]) for s in sensors for a in "XYZ"]
-    strings += [(a + b, list(sensors)) for a in "XYZ" for b in "XYZ"]
-    return [SparsePauliOp.from_sparse_list([(*s, 1.0)], 10) for s in strings]
-
-
 def test_settings_of_the_cluster_sensor():
-    operators = cluster_sensor()
+    operators = qep.models.cluster_sensor().trainable
     assert len(operators) == 51
     found = measurement_settings(PauliTerms.of(operators))
     # The nine couplings of two spins need nine; first fit finds 15.

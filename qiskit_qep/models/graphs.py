@@ -26,6 +26,9 @@ def pairs_of(
         if edges == "ring":
             return [*chain, (0, num_spins - 1)] if num_spins > 2 else chain
         raise ValueError(f"{coupling} should be 'chain' or 'ring', got {edges!r}")
+    if hasattr(edges, "graph") and not hasattr(edges, "get_edges"):
+        # A Lattice of qiskit-nature, whose loops (j, j) are on-site terms.
+        edges = [e for e in sorted(edges.graph.edge_list()) if e[0] != e[1]]
     for name in ("edge_list", "get_edges"):  # rustworkx graph, CouplingMap
         if hasattr(edges, name):
             undirected = {(min(e), max(e)) for e in getattr(edges, name)()}

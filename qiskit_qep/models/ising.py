@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qiskit.quantum_info import SparsePauliOp
-
-from .._model import Model
-from .._parametrization import direct
 from .graphs import pairs_of
+from .terms import Kind, assemble, check_spins, on_each, string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from .._model import Model
 
 
 def transverse_field_ising(
@@ -38,8 +36,9 @@ def transverse_field_ising(
     Args:
         num_spins: N.
         edges: None for the complete graph, ``"chain"``, ``"ring"``, pairs (their order
-            is kept), a rustworkx graph or a ``CouplingMap`` (pairs j < k, sorted). A
-            network that is the device's graph needs no SWAP.
+            is kept), a rustworkx graph, a ``Lattice`` of qiskit-nature or a
+            ``CouplingMap`` (pairs j < k, sorted). A network that is the device's graph
+            needs no SWAP.
         inputs: Spins that feel x.
         readout: Spins that are read.
         bias: Whether there are trainable longitudinal fields b.
@@ -55,27 +54,13 @@ def transverse_field_ising(
     Reference:
         B. Scellier, arXiv:2406.00879, Eq. (33).
     """
-    if num_spins < 1:
-        raise ValueError(f"num_spins should be at least 1, got {num_spins}")
-    pairs = pairs_of(num_spins, edges)
-    for name, spins in (("inputs", inputs), ("readout", readout)):
-        for spin in spins:
-            if not 0 <= spin < num_spins:
-                raise ValueError(
-                    f"{name} should be spins 0 to {num_spins - 1}, got {spin}"
-                )
-    spins = range(num_spins)
-
-    def minus(pauli: str, *where: int) -> SparsePauliOp:
-        return SparsePauliOp.from_sparse_list([(pauli, list(where), -1.0)], num_spins)
-
-    trainable = [minus("ZZ", j, k) for j, k in pairs] + [minus("X", k) for k in spins]
-    if bias:
-        trainable += [minus("Z", k) for k in spins]
-    center = [0.0] * len(pairs) + [0.5] * num_spins + [0.0] * num_spins * bias
-    return Model(
-        trainable=tuple(trainable),
-        inputs=tuple(minus("Z", k) for k in inputs),
-        readout=tuple(-minus("Z", k) for k in readout),
-        parametrization=partial(direct, center=tuple(center), width=0.03),
+    check_spins(num_spins, inputs=inputs, readout=readout)
+    spins, pairs = range(num_spins), pairs_of(num_spins, edges)
+    couplings = [string(num_spins, "ZZ", *pair, weight=-1.0) for pair in pairs]
+    return assemble(
+        Kind(couplings),
+        Kind(on_each(num_spins, "X", spins, -1.0), center=0.5),
+        Kind(on_each(num_spins, "Z", spins if bias else (), -1.0)),
+        inputs=on_each(num_spins, "Z", inputs, -1.0),
+        readout=on_each(num_spins, "Z", readout),
     )

@@ -1,0 +1,1 @@
+"""Published numerical experiments, done again with this package."""

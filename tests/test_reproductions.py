@@ -1,0 +1,94 @@
+"""Reproductions: each once at a small size, and what they say of published figures."""
+
+import numpy as np
+import pytest
+
+import qiskit_qep as qep
+from benchmarks.reproductions import (
+    cluster_sensor,
+    command,
+    ising_machine,
+    phase_exploration,
+    spirals,
+)
+from benchmarks.reproductions.table import spread
+
+# A published nudge may well exceed a gap.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+@pytest.mark.parametrize("start", phase_exploration.RUNS)
+def test_the_walks_are_the_published_ones(start):
+    walk, values = phase_exploration.explore(start, 6)
+    published = phase_exploration.RUNS[start]
+    for step in (0, 1, 2, 5):
+        assert values[step] == pytest.approx(published[step], rel=1e-5)
+    lengths = np.linalg.norm(np.diff(walk, axis=0), axis=1)
+    np.testing.assert_allclose(lengths, 0.1, atol=1e-12)
+
+
+def test_the_sensor_starts_and_moves_as_published():
+    theta, curve = cluster_sensor.learn(0, 4)
+    start = cluster_sensor.initial(np.random.default_rng(0))
+    assert np.abs(start[:36]).max() < 0.1 < np.abs(start[36:]).max()
+    # Adam moves by at most its rate: 5 updates, and nearly so where gradients persist.
+    moved = np.abs(theta - start)
+    assert 0.02 < moved.max() < 0.05 + 1e-3
+    assert set(curve) == {0}
+    assert all(0 <= score <= 1 for score in curve[0])
+
+
+def test_the_accuracies_of_a_sensor():
+    """By the definitions: the likeliest phase, and the weight on the right one."""
+    model, rng = qep.models.cluster_sensor(), np.random.default_rng(1)
+    theta = cluster_sensor.initial(rng)
+    x, y = qep.datasets.cluster_ising(6, seed=2)
+    p = qep.predict(model, theta, x)
+    right = [np.argmax(a) == np.argmax(b) for a, b in zip(p, y, strict=True)]
+    weights = [a[np.argmax(b)] for a, b in zip(p, y, strict=True)]
+    found = cluster_sensor.accuracies(model, theta, x, y)
+    assert found == pytest.approx((np.mean(right), np.mean(weights)))
+
+
+def test_published_noise_is_that_of_ten_shots():
+    model, rng = qep.models.cluster_sensor(), np.random.default_rng(1)
+    theta = cluster_sensor.initial(rng)
+    rows = np.repeat(model.coefficients(theta, [[1.0, 1.0, 2.0]]), 300, axis=0)
+    free = cluster_sensor.PUBLISHED_NOISE(model.operators, rows)
+    assert not free.stds.any()
+    assert np.ptp(free.values, axis=0).max() == 0
+    streams = [np.random.default_rng(k) for k in range(300)]
+    noisy = cluster_sensor.PUBLISHED_NOISE(
+        model.operators, rows, start=free, rng=streams
+    )
+    expected = np.sqrt((1 - free.values[0, :51] ** 2) / 10)
+    np.testing.assert_allclose(
+        noisy.values[:, :51].std(axis=0), expected, rtol=5 / np.sqrt(600)
+    )
+
+
+def test_spirals_are_learnt():
+    training, new = spirals.learn(0, 40, 0.01)
+    assert min(training, new) > 0.75
+
+
+def test_a_machine_learns_digits_without_and_with_transverse_fields():
+    small = ising_machine.SMALL
+    assert small.model().num_trainable == 24 + 10 + 6 + 6 * 64
+    for machine in (small, ising_machine.MACHINES["64-6-4, h = 0.5"]):
+        assert machine.learn(1, 1, 250) > 0.4  # of four classes
+
+
+def test_the_command(capsys):
+    command.main(["phase_exploration"])
+    printed = capsys.readouterr().out
+    assert "step 99" in printed
+    assert printed.count("0.992290") == 2  # published and ours
+    with pytest.raises(SystemExit):
+        command.main(["no_such"])
+    assert "'no_such' is none of cluster_sensor, " in capsys.readouterr().err
+
+
+def test_a_spread_says_over_how_many_seeds():
+    assert spread([0.5]) == "0.500 (1 seed)"
+    assert spread([0.5, 0.7]) == "0.600 ± 0.141 (2)"
