@@ -74,8 +74,8 @@ def ground(operators, row, level=0):
     return None, np.array(values).real
 
 
-def rest(operators, row, level=0):
-    """Return the values at a minimum: all derivatives by complex steps."""
+def rest(operators, row, level=0, begin=None):
+    """Return the values at the minimum near z = begin: all slopes by complex steps."""
     size = 2 * operators[0].num_modes
     clamps = {k: op for k, op in enumerate(operators) if isinstance(op, qep.Clamped)}
     others = [k for k in range(len(operators)) if k not in clamps]
@@ -98,8 +98,8 @@ def rest(operators, row, level=0):
     def gradient(u):
         return slope(lambda u: energy(u, row), u)
 
-    begin = np.resize([0.3, -0.2, 0.1], len(free))
-    found = minimize(lambda u: energy(u, row).real, begin, jac=gradient)
+    begin = np.resize([0.3, -0.2, 0.1], size) if begin is None else begin
+    found = minimize(lambda u: energy(u, row).real, begin[free], jac=gradient)
     u, step = found.x, 1e-5 * np.eye(len(free))
     H = np.array([(gradient(u + s) - gradient(u - s)) / 2e-5 for s in step])
     for _ in range(6):

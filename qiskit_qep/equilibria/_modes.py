@@ -130,10 +130,10 @@ def _refuse_unbounded(
     """Say which sample nothing holds, along which modes, and what to do."""
     for q in np.flatnonzero(bad)[:1]:
         what, curvature, way = _lowest(Q[q])
-        modes = [int(names[k]) for k in np.flatnonzero(way > 0.5 * way.max())[:8]]
+        moving = np.unique(names[np.flatnonzero(way > 0.5 * way.max())])
         falls = f"falls (curvature {curvature:.2g})" if curvature < 0 else "is flat"
         remedy = {
-            "p": "give every mode a kinetic energy p_i p_i / 2m",
+            "p": "give every mode a kinetic energy p_i p_i / 2m, or lower the nudge",
             "r": "raise spring constants or lower the nudge",
             "z": "make the form positive definite, or lower the nudge",
         }[what]
@@ -143,7 +143,7 @@ def _refuse_unbounded(
             )
         raise ValueError(
             f"sample {first[q]} has no ground state: its energy {falls} along {what} "
-            f"of modes {modes}; {remedy}"
+            f"of modes {moving[:8].tolist()}; {remedy}"
         )
 
 
