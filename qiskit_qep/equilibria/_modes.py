@@ -65,13 +65,23 @@ class NormalModes:
             solved[rows] = np.matmul(S, parts)[..., 0]
         return solved
 
-    def spread_change(self, q: int, changed: Array) -> Array:
-        """Return dV for a change dQ of one Q."""
+    def spread_at(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
+        """Return V_ij of every different Q, (num_different, len(i))."""
+        found = [0.5 * np.einsum("pk,pk->p", S[i], S[j]) for S in self.matrix]
+        return np.array(found)
+
+    def spread_change_at(
+        self, q: int, changed: Array, i: NDArray[np.intp], j: NDArray[np.intp]
+    ) -> Array:
+        """Return dV_ij of one Q for a change dQ of it, which is often small."""
         S, omega = self.matrix[q], np.tile(self.frequencies[q], 2)
-        G = S.T @ changed @ S
-        J = _symplectic(len(self.frequencies[q]))
-        shape = (G - J @ G @ J.T) / (2.0 * (omega[:, None] + omega))
-        return np.asarray(-S @ shape @ S.T)
+        rows = np.flatnonzero(changed.any(axis=1))
+        G = S[rows].T @ (changed[np.ix_(rows, rows)] @ S[rows])
+        m = len(omega) // 2
+        A, B, D = G[:m, :m], G[:m, m:], G[m:, m:]
+        turned = np.block([[D, -B.T], [-B, A]])  # J G J^T
+        shape = (G - turned) / (2.0 * (omega[:, None] + omega))
+        return np.asarray(-np.einsum("pk,pk->p", (S @ shape)[i], S[j]))
 
 
 def _used(terms: QuadraticTerms) -> NDArray[np.intp]:
@@ -94,8 +104,13 @@ def _separate(
     """
     m = Q.shape[1] // 2
     K, T = Q[:, :m, :m], Q[:, m:, m:]
-    _refuse_unbounded(np.linalg.eigvalsh(T)[:, 0] <= 0, Q, names, first)
-    L = np.linalg.cholesky(T)
+    try:
+        L = np.linalg.cholesky(T)
+    except np.linalg.LinAlgError:
+        curvature = np.linalg.eigvalsh(T)
+        flat = FLAT * np.abs(curvature).max(axis=1)
+        _refuse_unbounded(curvature[:, 0] <= flat, Q, names, first)
+        raise
     square, U = np.linalg.eigh(L.swapaxes(1, 2) @ K @ L)
     _refuse_unbounded(square[:, 0] <= FREE * square[:, -1], Q, names, first)
     root = square[:, None, :] ** 0.25

@@ -74,7 +74,7 @@ class Gaussian:
             return Phase(values, state=(mean,))
         modes = NormalModes.of(terms, coefficients)
         mean = -modes.solve(terms.forces(coefficients))
-        spread = modes.spread[:, terms.first, terms.second][modes.row]
+        spread = modes.spread_at(terms.first, terms.second)[modes.row]
         pairs = spread + mean[:, terms.first] * mean[:, terms.second]
         values = terms.combine(pairs, mean[:, terms.single]) + terms.constant
         gap = modes.frequencies.min(axis=1)[modes.row]
@@ -113,7 +113,7 @@ class Gaussian:
         i, j = terms.first, terms.second
         pairs = moved[:, i] * mean[:, j] + mean[:, i] * moved[:, j]
         for b in np.flatnonzero(weights.any(axis=1)):
-            pairs[b] += modes.spread_change(modes.row[b], changed[b])[i, j]
+            pairs[b] += modes.spread_change_at(modes.row[b], changed[b], i, j)
         return np.asarray(terms.combine(pairs, moved[:, terms.single]))
 
     def sample(
