@@ -226,6 +226,20 @@ def test_every_stencil_finds_the_exact_gradient(nudge, error):
     np.testing.assert_allclose(found.inputs, exact.inputs, atol=5 * error * exact.norm)
 
 
+def test_modes_of_equal_frequency_are_no_trouble():
+    """A ring of equal atoms has pairs of them; response and stencils divide by none."""
+    ring = qep.models.oscillator_network(
+        [1.0] * 6, "ring", anchors=0.5, inputs=[0], readout=["r_0 r_2", "p_1 p_1", 3]
+    )
+    theta, x, y = np.ones(6), [[0.7]], [[0.0, 0.0, 0.0]]
+    exact = qep.gradient(ring, theta, x, y, **EXACT)
+    assert exact.norm > 0.01
+    for nudge in (qep.Nudge.chebyshev(0.05, 6), qep.Nudge.holomorphic(0.05, 8)):
+        found = qep.gradient(ring, theta, x, y, equilibrium=GAUSSIAN, nudge=nudge)
+        np.testing.assert_allclose(found.values, exact.values, atol=1e-9)
+        np.testing.assert_allclose(found.inputs, exact.inputs, atol=1e-9)
+
+
 def test_a_users_own_model_of_mixed_forms_has_the_gradient_of_its_loss():
     operators, row = mechanics.mixed(np.random.default_rng(2), 3)
     fixed = QuadraticForm({label: 12.0 * c for label, c in operators[0].terms}, 3)
@@ -414,6 +428,11 @@ def test_a_mixed_form_that_falls_is_refused():
     form = QuadraticForm({"p_0 p_0": 1, "r_0 r_0": 1, "r_0 p_0": 3}, 1)
     with pytest.raises(ValueError, match=r"falls .*along z of modes \[0\].*definite"):
         GAUSSIAN([form], np.ones((1, 1)))
+
+
+def test_operators_without_a_mode_are_refused():
+    with pytest.raises(ValueError, match="no operator acts on a mode"):
+        GAUSSIAN([QuadraticForm({"": 1.0}, 2)], np.ones((1, 1)))
 
 
 def test_what_has_no_shots_is_refused():

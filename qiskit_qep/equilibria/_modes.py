@@ -87,6 +87,8 @@ class NormalModes:
 def _used(terms: QuadraticTerms) -> NDArray[np.intp]:
     """Return the indices of z of all modes that some operator acts on."""
     modes = np.unique(terms.touched % terms.num_modes)
+    if not len(modes):
+        raise ValueError("no operator acts on a mode, so there is nothing to settle")
     return np.concatenate([modes, modes + terms.num_modes])
 
 

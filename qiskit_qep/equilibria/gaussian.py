@@ -146,18 +146,23 @@ class Gaussian:
             )
         settings = _settings(terms)
         modes, mean = NormalModes.of(terms, coefficients), phase.state[0]
+        roots = [[_root(S[read]) for read in settings] for S in modes.matrix]
         values = np.tile(terms.constant, (len(mean), 1))
         covariance = np.zeros((*values.shape, values.shape[1]))
         for b, generator in enumerate(rng):
-            for read in settings:
-                spread = modes.spread[modes.row[b]][np.ix_(read, read)]
+            for read, root in zip(settings, roots[modes.row[b]], strict=True):
                 draw = generator.standard_normal((shots, len(read)))
                 z = np.zeros((shots, mean.shape[1]))  # what is not read adds nothing
-                z[:, read] = mean[b, read] + draw @ np.linalg.cholesky(spread).T
+                z[:, read] = mean[b, read] + draw @ root.T
                 each = terms.at(z) - terms.constant
                 values[b] += each.mean(axis=0)
                 covariance[b] += np.cov(each, rowvar=False).reshape(covariance[b].shape)
         return values, covariance / shots, shots * len(settings)
+
+
+def _root(part: Array) -> Array:
+    """Return the lower root of the covariance of coordinates, some rows of S."""
+    return np.asarray(np.linalg.cholesky(0.5 * part @ part.T))
 
 
 def _settings(terms: QuadraticTerms) -> list[NDArray[np.intp]]:
