@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .._model import Model
 
+NOTHING = 1e-14  # coefficients below are rounding; Qiskit's own bound is 1e-8
+
 
 def fock(model: Model, levels: int, *, scale: float | Sequence[float] = 1.0) -> Model:
     r"""Write oscillators on qubits in a truncated Fock basis.
@@ -114,7 +116,7 @@ def position_grid(
             one = np.eye(points)
             if kinds:
                 one = 0.5 * (reduce(matmul, kinds) + reduce(matmul, kinds[::-1]))
-            written = SparsePauliOp.from_operator(one).tensor(written)
+            written = SparsePauliOp.from_operator(one, atol=NOTHING).tensor(written)
         return written
 
     return _encoded(model, product)
@@ -130,9 +132,9 @@ def _encoded(
         parts = [0.0 * one]
         for z, c in form.products:
             if z and z not in known:
-                known[z] = product(z).simplify()
+                known[z] = product(z).simplify(atol=NOTHING)
             parts.append(c * known.get(z, one))
-        total = SparsePauliOp.sum(parts).simplify()
+        total = SparsePauliOp.sum(parts).simplify(atol=NOTHING)
         return SparsePauliOp(total.paulis, total.coeffs.real)
 
     some = next(z for op in model.operators for z, _ in op.products if z)
