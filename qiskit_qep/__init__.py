@@ -24,6 +24,7 @@ from ._model import linear_inputs as linear_inputs
 from ._nudge import Nudge as Nudge
 from ._optimizers import Optimizer as Optimizer
 from ._optimizers import adam as adam
+from ._optimizers import bounded as bounded
 from ._optimizers import cosine as cosine
 from ._optimizers import momentum as momentum
 from ._optimizers import sgd as sgd

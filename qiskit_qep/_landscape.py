@@ -172,9 +172,7 @@ class Landscape:
         for row, k in zip(scales, clamps, strict=True):
             for z, scale in operators[k].held:
                 if z in seen:
-                    raise ValueError(
-                        f"coordinate {z} is clamped twice, by operator {k}"
-                    )
+                    raise ValueError(f"r_{z} is clamped twice, by operator {k}, too")
                 seen.add(z)
                 row[z] = scale
         held = np.array(sorted(seen), dtype=np.intp)

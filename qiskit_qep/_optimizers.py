@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
     Rate = float | Callable[[int], float]
@@ -128,3 +128,38 @@ def cosine(rate: float, steps: int, *, end: float = 0.0) -> Callable[[int], floa
         return float(end + (rate - end) * 0.5 * (1.0 + np.cos(np.pi * progress)))
 
     return at
+
+
+def bounded(
+    optimizer: Optimizer, *, lower: ArrayLike = -np.inf, upper: ArrayLike = np.inf
+) -> Optimizer:
+    r"""Keep theta within bounds: what another optimizer would do, cut off there.
+
+    .. math:: \theta_{t+1} = \min(\max(\theta_t + \Delta_t, l), u)
+
+    Spring constants, for example, stay positive.
+
+    Args:
+        optimizer: What changes theta within the bounds.
+        lower: l, one number or one per component.
+        upper: u, likewise.
+
+    Raises:
+        ValueError: If a lower bound is above its upper one.
+
+    Example:
+        >>> import numpy as np, qiskit_qep as qep
+        >>> kept = qep.bounded(qep.sgd(1.0), lower=0.1)
+        >>> theta = np.array([0.5, 2.0])
+        >>> theta + kept.update(np.ones(2), kept.init(theta), theta)[0]
+        array([0.1, 1. ])
+    """
+    low, high = np.broadcast_arrays(np.asarray(lower), np.asarray(upper))
+    if (low > high).any() or np.isnan(low).any() or np.isnan(high).any():
+        raise ValueError(f"lower should be below upper, got {lower!r} and {upper!r}")
+
+    def update(g: Array, memory: Any, theta: Array) -> tuple[Array, Any]:
+        change, memory = optimizer.update(g, memory, theta)
+        return np.clip(theta + np.asarray(change), low, high) - theta, memory
+
+    return Optimizer(optimizer.init, update)

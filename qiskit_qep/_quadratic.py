@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,14 +60,16 @@ class QuadraticForm:
         given = self.terms.items() if isinstance(self.terms, Mapping) else self.terms
         total: dict[tuple[int, ...], float] = {}
         for label, c in given:
-            if not (np.isrealobj(c) and np.isfinite(c)):
+            if isinstance(c, complex) or not isfinite(c):
                 raise ValueError(f"{label!r} should have a finite real factor, got {c}")
             product = tuple(sorted(coordinates(label, self.num_modes)))
             total[product] = total.get(product, 0.0) + float(c)
         kept = sorted(term for term in total.items() if term[1] != 0.0)
         n = self.num_modes
-        names = [f"r_{k}" for k in range(n)] + [f"p_{k}" for k in range(n)]
-        named = tuple((" ".join(names[k] for k in zs), c) for zs, c in kept)
+        named = tuple(
+            (" ".join(f"r_{k}" if k < n else f"p_{k - n}" for k in zs), c)
+            for zs, c in kept
+        )
         object.__setattr__(self, "terms", named)
 
     @staticmethod

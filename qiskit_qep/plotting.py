@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#555555"
+GROUPS = (VERMILION, "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
 
 
 def learning_curve(
@@ -144,6 +145,71 @@ def confusion_matrix(
     ax.set_ylabel("true class")
     right = int(np.trace(counts))
     ax.set_title(f"{right} of {len(y)} right ({100 * right / len(y):.1f} %)")
+    return ax
+
+
+def network(
+    positions: ArrayLike,
+    springs: Sequence[tuple[int, int]],
+    *,
+    strength: ArrayLike | None = None,
+    moved: ArrayLike | None = None,
+    marked: Mapping[str, Sequence[int]] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Plot atoms and springs in a plane, and where the atoms move to.
+
+    Args:
+        positions: Shape (num_atoms, 2).
+        springs: Pairs of atoms.
+        strength: Of every spring, shown as its width; negative ones are vermilion.
+        moved: Other positions of the same atoms, which arrows lead to.
+        marked: Names of groups of atoms, such as ``{"clamped": [0, 1]}``.
+        ax: Where to plot; by default on a new figure.
+
+    Returns:
+        The matplotlib ``Axes``.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If a shape does not fit.
+
+    Example:
+        >>> import qiskit_qep as qep
+        >>> from matplotlib.figure import Figure
+        >>> ax = Figure().subplots()
+        >>> _ = qep.plotting.network([[0, 0], [1, 0]], [(0, 1)], ax=ax)
+        >>> len(ax.lines)
+        1
+    """
+    at = np.asarray(positions, dtype=np.float64)
+    if at.ndim != 2 or at.shape[1] != 2:
+        raise ValueError(f"positions should have shape (num_atoms, 2), got {at.shape}")
+    pairs = np.asarray(springs, dtype=np.intp).reshape(-1, 2)
+    width = np.ones(len(pairs))
+    if strength is not None:
+        width = _column("strength", strength, len(pairs))
+    ax = _axes(ax)
+    largest = np.abs(width).max(initial=1e-300)
+    for (i, j), size in zip(pairs, width, strict=True):
+        style = {
+            "lw": 3 * abs(size) / largest,
+            "color": GREY if size >= 0 else VERMILION,
+        }
+        ax.plot(*at[[i, j]].T, zorder=1, solid_capstyle="round", **style)
+    ax.scatter(*at.T, s=18, color="black", zorder=2)
+    for color, (name, atoms) in zip(GROUPS, (marked or {}).items(), strict=False):
+        ax.scatter(*at[list(atoms)].T, s=90, color=color, zorder=3, label=name)
+    if moved is not None:
+        to = np.asarray(moved, dtype=np.float64)
+        if to.shape != at.shape:
+            raise ValueError(f"moved should have shape {at.shape}, got {to.shape}")
+        arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
+        ax.quiver(*at.T, *(to - at).T, color=BLUE, zorder=4, **arrows)
+    if marked:
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set_aspect("equal")
+    ax.set_axis_off()
     return ax
 
 

@@ -74,8 +74,32 @@ def ground(operators, row, level=0):
     return None, np.array(values).real
 
 
-def rest(operators, row, level=0):
-    """Return the values at a minimum: all derivatives by complex steps."""
+def fock(form, cutoff):
+    """Return a form as a matrix on the states of oscillators below a cutoff."""
+    n = form.num_modes
+    a = np.diag(np.sqrt(np.arange(1, cutoff + 8)), 1)
+    r, p = (a + a.T) / np.sqrt(2), (a - a.T) / (1j * np.sqrt(2))
+    keep = slice(0, cutoff)
+
+    def one(*factors):  # the product before it is cut off
+        m = np.linalg.multi_dot([np.eye(len(a))] * 2 + list(factors))
+        return m[keep, keep]
+
+    total = 0.0
+    for label, c in form.terms:
+        per_mode = [[] for _ in range(n)]
+        for name in label.split():
+            per_mode[int(name[2:])].append(r if name[0] == "r" else p)
+        matrix = np.eye(1)
+        for factors in per_mode:
+            both = (one(*factors) + one(*factors[::-1])) / 2
+            matrix = np.kron(both, matrix)
+        total = total + c * matrix
+    return total + np.zeros((cutoff**n,) * 2)
+
+
+def rest(operators, row, level=0, begin=None):
+    """Return the values at the minimum near z = begin: all slopes by complex steps."""
     size = 2 * operators[0].num_modes
     clamps = {k: op for k, op in enumerate(operators) if isinstance(op, qep.Clamped)}
     others = [k for k in range(len(operators)) if k not in clamps]
@@ -98,8 +122,8 @@ def rest(operators, row, level=0):
     def gradient(u):
         return slope(lambda u: energy(u, row), u)
 
-    begin = np.resize([0.3, -0.2, 0.1], len(free))
-    found = minimize(lambda u: energy(u, row).real, begin, jac=gradient)
+    begin = np.resize([0.3, -0.2, 0.1], size) if begin is None else begin
+    found = minimize(lambda u: energy(u, row).real, begin[free], jac=gradient)
     u, step = found.x, 1e-5 * np.eye(len(free))
     H = np.array([(gradient(u + s) - gradient(u - s)) / 2e-5 for s in step])
     for _ in range(6):

@@ -211,3 +211,21 @@ def test_an_optax_like_object_fits_as_it_is(tmp_path):
     for a, b in zip(states[4:], resumed, strict=True):
         np.testing.assert_array_equal(a.theta, b.theta)
     assert type(resumed[-1].memory[1]) is Trace
+
+
+def test_a_bounded_optimizer_is_the_one_inside_until_it_meets_a_bound():
+    inner = qep.adam(0.1)
+    kept = qep.bounded(inner, lower=[-1.0, 0.5], upper=2.0)
+    theta, g = np.array([0.0, 0.55]), np.array([-1.0, 1.0])
+    free, memory = inner.update(g, inner.init(theta), theta)
+    change, same = kept.update(g, kept.init(theta), theta)
+    assert theta[1] + free[1] < 0.5
+    np.testing.assert_allclose(theta + change, [free[0], 0.5], rtol=1e-15)
+    for a, b in zip(memory, same, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(1.0, 0.0), (np.nan, 1.0)])
+def test_bounds_that_leave_nothing_are_refused(lower, upper):
+    with pytest.raises(ValueError, match=r"lower should be below upper, got (1.0|nan)"):
+        qep.bounded(qep.adam(), lower=lower, upper=upper)

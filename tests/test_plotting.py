@@ -105,6 +105,44 @@ def test_classes_of_wrong_shape_are_refused(ax, true, predicted, names, match):
         plotting.confusion_matrix(true, predicted, names=names, ax=ax)
 
 
+def test_a_network_shows_strengths_motion_and_groups(ax):
+    at = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    up = at + np.array([0.0, 0.5])
+    plotting.network(
+        at,
+        [(0, 1), (1, 2)],
+        strength=[2.0, -1.0],
+        moved=up,
+        marked={"clamped": [0], "readout": [1, 2]},
+        ax=ax,
+    )
+    strong, weak = ax.lines
+    np.testing.assert_array_equal(weak.get_xydata(), at[1:])
+    assert strong.get_linewidth() == 2 * weak.get_linewidth()
+    assert strong.get_color() != weak.get_color()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["clamped", "readout"]
+    (arrows,) = [c for c in ax.collections if hasattr(c, "U")]
+    np.testing.assert_allclose(arrows.V, 0.5)
+    np.testing.assert_allclose(arrows.U, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"positions": np.zeros((2, 3))}, r"shape \(num_atoms, 2\), got \(2, 3\)"),
+        (
+            {"moved": np.zeros((1, 2))},
+            r"moved should have shape \(2, 2\), got \(1, 2\)",
+        ),
+        ({"strength": [1.0, 2.0]}, r"strength should have shape \(1,\), got \(2,\)"),
+    ],
+)
+def test_a_network_of_wrong_shape_is_refused(ax, how, match):
+    args = {"positions": np.zeros((2, 2)), "springs": [(0, 1)], "ax": ax, **how}
+    with pytest.raises(ValueError, match=match):
+        plotting.network(**args)
+
+
 def test_without_axes_a_new_figure_is_made():
     from matplotlib import pyplot
 

@@ -65,18 +65,30 @@ class NormalModes:
             solved[rows] = np.matmul(S, parts)[..., 0]
         return solved
 
-    def spread_change(self, q: int, changed: Array) -> Array:
-        """Return dV for a change dQ of one Q."""
+    def spread_at(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
+        """Return V_ij of every different Q, (num_different, len(i))."""
+        found = [0.5 * np.einsum("pk,pk->p", S[i], S[j]) for S in self.matrix]
+        return np.array(found)
+
+    def spread_change_at(
+        self, q: int, changed: Array, i: NDArray[np.intp], j: NDArray[np.intp]
+    ) -> Array:
+        """Return dV_ij of one Q for a change dQ of it, which is often small."""
         S, omega = self.matrix[q], np.tile(self.frequencies[q], 2)
-        G = S.T @ changed @ S
-        J = _symplectic(len(self.frequencies[q]))
-        shape = (G - J @ G @ J.T) / (2.0 * (omega[:, None] + omega))
-        return np.asarray(-S @ shape @ S.T)
+        rows = np.flatnonzero(changed.any(axis=1))
+        G = S[rows].T @ (changed[np.ix_(rows, rows)] @ S[rows])
+        m = len(omega) // 2
+        A, B, D = G[:m, :m], G[:m, m:], G[m:, m:]
+        turned = np.block([[D, -B.T], [-B, A]])  # J G J^T
+        shape = (G - turned) / (2.0 * (omega[:, None] + omega))
+        return np.asarray(-np.einsum("pk,pk->p", (S @ shape)[i], S[j]))
 
 
 def _used(terms: QuadraticTerms) -> NDArray[np.intp]:
     """Return the indices of z of all modes that some operator acts on."""
     modes = np.unique(terms.touched % terms.num_modes)
+    if not len(modes):
+        raise ValueError("no operator acts on a mode, so there is nothing to settle")
     return np.concatenate([modes, modes + terms.num_modes])
 
 
@@ -94,8 +106,13 @@ def _separate(
     """
     m = Q.shape[1] // 2
     K, T = Q[:, :m, :m], Q[:, m:, m:]
-    _refuse_unbounded(np.linalg.eigvalsh(T)[:, 0] <= 0, Q, names, first)
-    L = np.linalg.cholesky(T)
+    try:
+        L = np.linalg.cholesky(T)
+    except np.linalg.LinAlgError:
+        curvature = np.linalg.eigvalsh(T)
+        flat = FLAT * np.abs(curvature).max(axis=1)
+        _refuse_unbounded(curvature[:, 0] <= flat, Q, names, first)
+        raise
     square, U = np.linalg.eigh(L.swapaxes(1, 2) @ K @ L)
     _refuse_unbounded(square[:, 0] <= FREE * square[:, -1], Q, names, first)
     root = square[:, None, :] ** 0.25
@@ -130,10 +147,10 @@ def _refuse_unbounded(
     """Say which sample nothing holds, along which modes, and what to do."""
     for q in np.flatnonzero(bad)[:1]:
         what, curvature, way = _lowest(Q[q])
-        modes = [int(names[k]) for k in np.flatnonzero(way > 0.5 * way.max())[:8]]
+        moving = np.unique(names[np.flatnonzero(way > 0.5 * way.max())])
         falls = f"falls (curvature {curvature:.2g})" if curvature < 0 else "is flat"
         remedy = {
-            "p": "give every mode a kinetic energy p_i p_i / 2m",
+            "p": "give every mode a kinetic energy p_i p_i / 2m, or lower the nudge",
             "r": "raise spring constants or lower the nudge",
             "z": "make the form positive definite, or lower the nudge",
         }[what]
@@ -143,7 +160,7 @@ def _refuse_unbounded(
             )
         raise ValueError(
             f"sample {first[q]} has no ground state: its energy {falls} along {what} "
-            f"of modes {modes}; {remedy}"
+            f"of modes {moving[:8].tolist()}; {remedy}"
         )
 
 

@@ -74,7 +74,7 @@ class Gaussian:
             return Phase(values, state=(mean,))
         modes = NormalModes.of(terms, coefficients)
         mean = -modes.solve(terms.forces(coefficients))
-        spread = modes.spread[:, terms.first, terms.second][modes.row]
+        spread = modes.spread_at(terms.first, terms.second)[modes.row]
         pairs = spread + mean[:, terms.first] * mean[:, terms.second]
         values = terms.combine(pairs, mean[:, terms.single]) + terms.constant
         gap = modes.frequencies.min(axis=1)[modes.row]
@@ -113,7 +113,7 @@ class Gaussian:
         i, j = terms.first, terms.second
         pairs = moved[:, i] * mean[:, j] + mean[:, i] * moved[:, j]
         for b in np.flatnonzero(weights.any(axis=1)):
-            pairs[b] += modes.spread_change(modes.row[b], changed[b])[i, j]
+            pairs[b] += modes.spread_change_at(modes.row[b], changed[b], i, j)
         return np.asarray(terms.combine(pairs, moved[:, terms.single]))
 
     def sample(
@@ -146,18 +146,23 @@ class Gaussian:
             )
         settings = _settings(terms)
         modes, mean = NormalModes.of(terms, coefficients), phase.state[0]
+        roots = [[_root(S[read]) for read in settings] for S in modes.matrix]
         values = np.tile(terms.constant, (len(mean), 1))
         covariance = np.zeros((*values.shape, values.shape[1]))
         for b, generator in enumerate(rng):
-            for read in settings:
-                spread = modes.spread[modes.row[b]][np.ix_(read, read)]
+            for read, root in zip(settings, roots[modes.row[b]], strict=True):
                 draw = generator.standard_normal((shots, len(read)))
                 z = np.zeros((shots, mean.shape[1]))  # what is not read adds nothing
-                z[:, read] = mean[b, read] + draw @ np.linalg.cholesky(spread).T
+                z[:, read] = mean[b, read] + draw @ root.T
                 each = terms.at(z) - terms.constant
                 values[b] += each.mean(axis=0)
                 covariance[b] += np.cov(each, rowvar=False).reshape(covariance[b].shape)
         return values, covariance / shots, shots * len(settings)
+
+
+def _root(part: Array) -> Array:
+    """Return the lower root of the covariance of coordinates, some rows of S."""
+    return np.asarray(np.linalg.cholesky(0.5 * part @ part.T))
 
 
 def _settings(terms: QuadraticTerms) -> list[NDArray[np.intp]]:

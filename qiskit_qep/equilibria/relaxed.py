@@ -114,17 +114,17 @@ class Relaxed:
         with H the second derivatives of the energy; clamped coordinates move as their
         coefficients do.
         """
-        scape = compiled(Landscape, operators)
-        changes = np.empty(coefficients.shape)
-        free = np.ix_(scape.free, scape.free)
+        landscape = compiled(Landscape, operators)
+        changes, free = np.empty(coefficients.shape), landscape.free
         for b, (row, way) in enumerate(zip(coefficients, direction, strict=True)):
-            z = phase.state[0][b]
-            push, H = scape.energy(way).gradient(z), scape.energy(row).hessian(z)
-            dz = scape.place(np.zeros(z.shape), way)
-            push = push + H @ dz  # while the free coordinates stay
-            dz[scape.free] = -np.linalg.solve(H[free], push[scape.free])
-            push += H[:, scape.free] @ dz[scape.free]
-            changes[b] = scape.changes(z, dz, push)
+            z, H = phase.state[0][b], landscape.energy(row).hessian(phase.state[0][b])
+            dz = landscape.place(np.zeros(z.shape), way)
+            push = (
+                landscape.energy(way).gradient(z) + H @ dz
+            )  # while the free ones stay
+            dz[free] = -np.linalg.solve(H[np.ix_(free, free)], push[free])
+            push += H[:, free] @ dz[free]
+            changes[b] = landscape.changes(z, dz, push)
         return changes
 
     def _begin(

@@ -3,6 +3,8 @@
 from .classical import classical_ising as classical_ising
 from .cluster import cluster_ising as cluster_ising
 from .elastic import elastic_network as elastic_network
+from .encodings import fock as fock
+from .encodings import position_grid as position_grid
 from .heisenberg import heisenberg as heisenberg
 from .heisenberg import xx_zz_network as xx_zz_network
 from .heisenberg import xxz as xxz

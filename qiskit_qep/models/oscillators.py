@@ -165,7 +165,7 @@ def spring_pairs(
     """Return the pairs that springs join, never two clamped atoms.
 
     Raises:
-        ValueError: If such a pair is given, or there is no spring.
+        ValueError: If such a pair is given.
     """
     if springs is None:
         springs = [
