@@ -30,6 +30,7 @@ class Distance:
         second: j.
         num_atoms: Of the whole network.
         dimensions: d, 1 to 3.
+        at: Where both atoms are before they relax, for ``Relaxed()``.
 
     Raises:
         ValueError: If the atoms are the same, or one does not exist.
@@ -44,9 +45,15 @@ class Distance:
     second: int
     num_atoms: int
     dimensions: int = 2
+    at: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def __post_init__(self) -> None:
         """Check the atoms."""
+        if self.at is not None and np.shape(self.at) != (2, self.dimensions):
+            raise ValueError(
+                f"at should be two places of {self.dimensions} coordinates, got "
+                f"{self.at}"
+            )
         if self.dimensions not in (1, 2, 3):
             raise ValueError(f"dimensions should be 1, 2 or 3, got {self.dimensions}")
         pair = (self.first, self.second)
@@ -131,6 +138,7 @@ class Landscape:
         scales: What a clamp's coefficient does to z, (num_clamps, 2n).
         held: Indices of z that are clamped.
         free: Those that are not, and on which some operator acts.
+        begin: Where atoms are before they relax, shape (2n,); None if not all say.
     """
 
     terms: QuadraticTerms
@@ -140,6 +148,7 @@ class Landscape:
     scales: Array
     held: Index
     free: Index
+    begin: Array | None
 
     @staticmethod
     def of(operators: Sequence[Any]) -> Landscape:
@@ -176,6 +185,11 @@ class Landscape:
                 seen.add(z)
                 row[z] = scale
         held = np.array(sorted(seen), dtype=np.intp)
+        begin = np.zeros(2 * size)
+        places = [operators[k].at for k in distances]
+        known = None not in places
+        if known and places:
+            begin[ends] = np.array(places).transpose(1, 0, 2)
         touched = np.union1d(terms.touched, ends.ravel())
         return Landscape(
             terms,
@@ -185,6 +199,7 @@ class Landscape:
             scales,
             held,
             np.setdiff1d(touched, held).astype(np.intp),
+            begin if known else None,
         )
 
     def place(self, z: Array, row: Array) -> Array:

@@ -254,8 +254,13 @@ def test_an_energy_without_end_is_refused():
 def test_what_it_cannot_settle_is_refused():
     model, relaxed = arch(0.3)
     theta = [1.0, 1.0, 1.25, 1.25]
+    unsaid = qep.Model([qep.Distance(0, 1, 2)], fixed=qep.Clamped({"r_0": 1.0}, 4))
     with pytest.raises(ValueError, match=r"say where atoms are .*Relaxed\(positions\)"):
-        qep.predict(model, theta, [[0.0]], equilibrium=qep.Relaxed())
+        qep.predict(unsaid, [1.0], [], equilibrium=qep.Relaxed())
+    said = qep.predict(model, theta, [[0.0]], equilibrium=qep.Relaxed())
+    found = qep.predict(model, theta, [[0.0]], equilibrium=relaxed)
+    assert abs(found).max() > 0.1
+    np.testing.assert_array_equal(said, found)
     with pytest.raises(ValueError, match=r"positions should be 6 coordinates, got 4"):
         qep.predict(model, theta, [[0.0]], equilibrium=qep.Relaxed(np.zeros((2, 2))))
     with pytest.raises(TypeError, match=r"Relaxed\(.*no shots to draw.*leave Sampled"):

@@ -40,8 +40,8 @@ class Relaxed:
     Valid at a minimum that is curved in all directions, where no distance is zero.
 
     Attributes:
-        positions: Where atoms are before they relax, (num_atoms, dimensions); only
-            energies without a ``Distance`` do without. Which minimum a free phase finds
+        positions: Where atoms are before they relax, (num_atoms, dimensions); by
+            default where every ``Distance`` says. Which minimum a free phase finds
             depends on them.
         tolerance: Bound on the largest force left.
 
@@ -54,7 +54,7 @@ class Relaxed:
         >>> at = [[0.0], [1.0], [2.0]]
         >>> model = qep.models.elastic_network(at, "chain", clamped=[0, 2], readout=[1])
         >>> theta = [1.0, 1.0, 1.0, 1.5]       # stiffness and rest length of 2 springs
-        >>> qep.predict(model, theta, [[0.0, 2.0]], equilibrium=qep.Relaxed(at))
+        >>> qep.predict(model, theta, [[0.0, 2.0]], equilibrium=qep.Relaxed())
         array([[0.75]])
 
     Reference:
@@ -134,12 +134,12 @@ class Relaxed:
         if start is not None:
             return np.asarray(start.state[0])
         if self.positions is None:
-            if len(landscape.distances):
+            if landscape.begin is None:
                 raise ValueError(
                     "distances have more than one minimum; say where atoms are before "
-                    "they relax, as in Relaxed(positions)"
+                    "they relax, as in Relaxed(positions) or Distance(at=...)"
                 )
-            return np.zeros((batch, size))
+            return np.tile(landscape.begin, (batch, 1))
         at = np.asarray(self.positions)
         if 2 * len(at) != size:
             raise ValueError(

@@ -82,7 +82,7 @@ def elastic_network(
 
     A row of x holds the positions of the clamped atoms, atom by atom, then the forces F
     on ``inputs``. With all l = 0 the positions are the means of an oscillator network,
-    one for every axis. Settled by ``Relaxed(positions)``.
+    one for every axis. Settled by ``Relaxed()``, from these positions.
 
     Args:
         positions: Where atoms are before they relax, (num_atoms, dimensions); training
@@ -123,7 +123,8 @@ def elastic_network(
     if both := {z // d for z in pushed} & set(fixed):
         raise ValueError(f"clamped and pinned atoms feel no force, got {both} as both")
     pairs = spring_pairs(n, springs, fixed)
-    distances = [Distance(i, j, n, d) for i, j in pairs]
+    where = [tuple(place) for place in at.tolist()]
+    distances = [Distance(i, j, n, d, (where[i], where[j])) for i, j in pairs]
     lengths = [float(np.linalg.norm(at[i] - at[j])) for i, j in pairs]
     for pair, length in zip(pairs, lengths, strict=True):
         if length == 0:
