@@ -8,7 +8,8 @@ serves nobody is left. For all Z and ZZ that is about 4 passes instead of N.
 
 import numpy as np
 
-from ._kernels import TILE_BYTES, U, butterfly, inline, jit
+from ._kernels import TILE_BYTES, butterfly
+from ._native import U, inline, jit
 from ._simd import (
     add_product,
     inner,

@@ -18,26 +18,26 @@ which one shuffle flips. Only importing this file loads numba.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native import U, address_of, call, inline, jit
 from ._simd import add_product, add_scaled, inner, load, load_flipped, store, zero
+from ._team import BLOCK_BITS, COLUMNS, block_size, mine, put, share, team_of, together, wait
 
-# Sums may be reordered (SIMD); NaN and infinity keep their meaning.
-how: dict[str, Any] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
-}
-jit = numba.njit(cache=True, **how)
-inline = numba.njit(inline="always", **how)  # a tile stays in registers only so
-U = np.uint64  # unsigned indices: a signed one needs a wrap-around check, so no SIMD
 CACHED = 2048  # numbers that a transform finishes before the next: 16 kB of float64
+COLUMN = (1 << BLOCK_BITS) // COLUMNS  # numbers: 8 kB of float64, two pages
 TILE_BYTES = 256  # what _simd holds in registers
-BLOCK_BITS = 18  # 2 MB of float64: smaller blocks pay for a second pass up to N = 18
+
+
+def num_threads() -> int:
+    """Return how many threads we may use."""
+    allowed: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set late
+    return allowed
 
 
 def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
@@ -46,14 +46,41 @@ def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
     The slices run in threads (the kernels release the GIL) when there is enough to do;
     every row is computed alone, so the result does not depend on their number.
     """
-    allowed: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set late
-    threads = min(allowed, batch, 1 + batch * size // 4096)
+    threads = min(num_threads(), batch, 1 + batch * size // 4096)
     if threads <= 1:
         work(0, batch)
         return
     bounds = [batch * k // threads for k in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, bounds[:-1], bounds[1:]))
+
+
+def in_teams(
+    work: Callable[[Any, Any, int, int], None],
+    room: Callable[[], Any],
+    batch: int,
+    dim: int,
+) -> None:
+    """Call ``work(room(), team, first, last)`` on slices of rows, or on blocks of each.
+
+    Vectors of more than one block have all threads work on one row after another, which
+    takes one room. They release the GIL, and none may end before the others.
+    """
+    blocks = dim >> BLOCK_BITS
+    if blocks <= 1:
+        over_rows(lambda a, b: work(room(), alone(dim), a, b), batch, 64 * dim)
+        return
+    shared, members = room(), team_of(min(num_threads(), blocks), dim)
+    if len(members) == 1:
+        work(shared, members[0], 0, batch)
+        return
+    with ThreadPoolExecutor(len(members)) as pool:
+        list(pool.map(lambda member: work(shared, member, 0, batch), members))
+
+
+def alone(dim: int) -> Any:
+    """Return the team of one thread."""
+    return team_of(1, dim)[0]
 
 
 def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
@@ -82,6 +109,29 @@ def walsh_hadamard(a, mask):
             half = U(8)
         butterflies(part, half, mask)
     butterflies(a, block, mask)
+
+
+@jit
+def transform(a, mask, team):
+    """Do what ``walsh_hadamard`` does, in two passes over memory however large."""
+    block = block_size(a)
+    first, end = share(U(a.size) // block, team)
+    for part in range(first, end):
+        walsh_hadamard(a[part * block : (part + U(1)) * block], mask)
+    if U(a.size) == block or mask < block:
+        return
+    wait(team)
+    first, end = share(block // U(COLUMN), team)
+    for column in range(first * U(COLUMN), end * U(COLUMN), U(COLUMN)):
+        half = block
+        while half < U(a.size):
+            if mask & half:
+                for g in range(column, U(a.size), block):
+                    if not g & half:
+                        h = g + half
+                        butterfly(a[g : g + U(COLUMN)], a[h : h + U(COLUMN)])
+            half += half
+    wait(team)
 
 
 @jit
@@ -136,45 +186,69 @@ def butterfly(low, high):
         high[i] = x - y
 
 
-@jit
-def allocate(layout, dim, like):
-    """Return the room for one Hamiltonian: the layout's flips, tables and numbers."""
+@lru_cache(maxsize=2)
+def address(dtype: type) -> int:
+    """Return where ``apply`` is, compiled for one precision."""
+    h = 0, np.empty(1, np.uint64), *np.empty((2, 1), dtype), np.empty((2, 2, 10), int)
+    return address_of(apply_to, h, *np.empty((2, 1), dtype), alone(0))
+
+
+def room_for(layout: Any, dim: int, dtype: type) -> Any:
+    """Return the room for one Hamiltonian: where to apply it, tables and numbers.
+
+    Without amplitudes nothing is compiled: nobody is to apply it.
+    """
     flips, _, _, bounds = layout
-    tables = np.empty((bounds[0, 1, 9], dim), like.dtype)
-    return flips, tables.reshape(-1), np.empty(flips.size, like.dtype), bounds
+    tables = aligned(int(bounds[0, 1, 9]), dim, dtype).reshape(-1)
+    where = address(dtype) if dim else 0
+    return where, flips, tables, np.empty(len(flips), dtype), bounds
 
 
 @jit
-def fill(layout, row, h):
+def fill(layout, row, h, team):
     """Write D_m of the coefficients ``row`` of the strings into h."""
     flips, starts, signs, bounds = layout
-    _, tables, numbers, _ = h
+    _, _, tables, numbers, _ = h
     count = bounds[0, 1, 9]
     dim = tables.size // max(count, 1)
+    wait(team)
     for m in range(flips.size):
         if m < count:
             table = tables[m * dim : (m + 1) * dim]
-            table[:] = 0.0
-            for s in range(starts[m], starts[m + 1]):
-                table[signs[s]] = row[s]
-            walsh_hadamard(table, U(table.size - 1))
-        else:
+            own = mine(table, team)
+            for i in range(own.size):
+                own[i] = 0.0
+            wait(team)
+            if team[0] == 0:
+                for s in range(starts[m], starts[m + 1]):
+                    table[signs[s]] = row[s]
+            wait(team)
+            transform(table, U(dim - 1), team)
+        elif team[0] == 0:
             numbers[m] = row[starts[m]]
+    wait(team)
 
 
 @jit
-def halve(h, rough):
+def halve(h, rough, team):
     """Write the same Hamiltonian in float32."""
-    for i in range(h[1].size):
-        rough[1][i] = h[1][i]
-    for m in range(h[2].size):
-        rough[2][m] = h[2][m]
+    count = h[4][0, 1, 9]
+    dim = h[2].size // max(count, 1)
+    for m in range(count):
+        table, single = h[2][m * dim : (m + 1) * dim], rough[2][m * dim : (m + 1) * dim]
+        given, own = mine(table, team), mine(single, team)
+        for i in range(own.size):
+            own[i] = given[i]
+    if team[0] == 0:
+        for m in range(h[3].size):
+            rough[3][m] = h[3][m]
+    wait(team)
 
 
 @inline
 def gather(out, h, v, g, far, group, lane):
     """Add sum_m D_m[i] v[i ^ m] over the flips of one group to a tile."""
-    flips, tables, numbers, bounds = h
+    _, flips, tables, numbers, bounds = h
     for m in range(U(bounds[0, far, group]), U(bounds[0, far, group + 1])):
         table = load(tables, m * U(v.size) + g)
         out = add_product(out, table, load_flipped(v, g, flips[m], lane))
@@ -186,7 +260,7 @@ def gather(out, h, v, g, far, group, lane):
 @inline
 def apply_tile(h, v, out, g, far):
     """Write (far: add to) a tile of H v; return <v|H v> so far of it."""
-    flips, tables, numbers, bounds = h
+    _, flips, tables, numbers, bounds = h
     tile = load(out, g) if far else zero(v)
     for m in range(U(bounds[0, far, 0]), U(bounds[0, far, 1])):
         table = load(tables, m * U(v.size) + g)
@@ -206,23 +280,38 @@ def apply_tile(h, v, out, g, far):
 
 
 @jit
-def apply(h, v, out):
-    """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
-    bounds, total = h[3], 0.0
+def apply_to(h, v, out, team):
+    """Compute this thread's part of H v; return all of <v|H v>.
+
+    Blocks first, which the cache holds, then columns through all of them for the flips
+    that lead from one to another: two passes over memory, however many flips.
+    """
+    bounds, block, total = h[4], block_size(v), 0.0
     tile = U(TILE_BYTES // v.itemsize)
     reaches = bounds[0, 1, 0] < bounds[0, 1, 9] or bounds[1, 1, 0] < bounds[1, 1, 9]
     for far in range(2 if reaches else 1):
-        total, columns = 0.0, U(1) << U(BLOCK_BITS) if far else tile
-        for column in range(U(0), columns, tile):
-            for g in range(column, U(v.size), columns):
-                total += apply_tile(h, v, out, g, far)
+        length = min(block, U(COLUMN)) if far else block
+        count = block // length if far else U(v.size) // block
+        first, end = share(count, team)
+        for k in range(first, end):
+            total, begin = 0.0, k * length
+            for row in range(begin, U(v.size) if far else begin + U(1), block):
+                for g in range(row, row + length, tile):
+                    total += apply_tile(h, v, out, g, far)
+            put(total, k, team)
+        total = together(count, team)
     return total
 
 
 @jit
-def apply_rows(layout, rows, vectors, out, first, last):
+def apply(h, v, out, team):
+    """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
+    return call(h[0], h, v, out, team)
+
+
+@jit
+def apply_rows(layout, rows, vectors, out, h, team, first, last):
     """Apply the Hamiltonian with coefficients rows[b] to vectors[b], row by row."""
-    h = allocate(layout, vectors.shape[1], vectors)
     for b in range(first, last):
-        fill(layout, rows[b], h)
-        apply(h, vectors[b], out[b])
+        fill(layout, rows[b], h, team)
+        apply(h, vectors[b], out[b], team)

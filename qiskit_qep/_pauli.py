@@ -248,8 +248,10 @@ class Hamiltonians:
         is_real = self.is_real and np.isrealobj(vectors)
         given, rows = to_real(vectors, is_real), np.ascontiguousarray(self.rows)
         out = np.empty_like(given)
-        _kernels.over_rows(
-            lambda a, b: _kernels.apply_rows(self.layout, rows, given, out, a, b),
+        args, kind = (self.layout, rows, given, out), (out.shape[1], np.float64)
+        _kernels.in_teams(
+            lambda *where: _kernels.apply_rows(*args, *where),
+            lambda: _kernels.room_for(self.layout, *kind),
             *out.shape,
         )
         return from_real(out, self.dim, is_real)

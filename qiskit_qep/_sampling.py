@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._kernels import U, jit, walsh_hadamard
+from ._kernels import walsh_hadamard
+from ._native import U, jit
 from ._simd import popcount
 
 BLOCK = 64  # probabilities that are skipped at once, and shots in one word

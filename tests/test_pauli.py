@@ -259,8 +259,10 @@ def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
         monkeypatch.setattr(_pauli, "BLOCK_BITS", bits)
         h = PauliTerms.of(operators).hamiltonian(row[None])
         v = draw_vectors(rng, 1, num_qubits, float).astype(dtype)
-        out = np.empty_like(v)
-        _kernels.apply_rows(h.layout, h.rows.astype(dtype), v, out, 0, 1)
+        out, team = np.empty_like(v), _kernels.alone(v.size)
+        room = _kernels.room_for(h.layout, v.size, dtype)
+        _kernels.fill(h.layout, h.rows[0], room, team)
+        energy = _kernels.apply(room, v[0], out[0], team)
         expected = (
             reference.matrix(
                 SparsePauliOp.sum(
@@ -272,6 +274,7 @@ def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
         assert np.abs(expected).max() > 0.01
         atol = np.finfo(dtype).eps * 10 * np.abs(row).sum()
         np.testing.assert_allclose(out[0], expected, atol=atol)
+        np.testing.assert_allclose(energy, v[0] @ expected, atol=atol)
 
 
 @given(st.integers(0, 13), st.integers(1, 20), st.integers(0, 2**32 - 1))

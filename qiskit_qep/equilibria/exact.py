@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,18 +141,6 @@ class Exact:
         return 2.0 * terms.expectations(states, changes)
 
 
-@lru_cache(maxsize=8)
-def _generic(dim: int, count: int) -> Array:
-    """Return starting vectors with weight in every symmetry sector.
-
-    The first is close to |+>, where the ground state of a weakly coupled network in
-    transverse fields lies; |+> itself would never see the sectors that it is not in.
-    """
-    noise = np.random.default_rng(dim).standard_normal((count, dim))
-    noise[0] = 1.0 + 0.5 * noise[0]
-    return noise
-
-
 def _diagonalize(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
 ) -> tuple[NDArray[Any], Array, Array, Array]:
@@ -183,25 +170,36 @@ def _lanczos(
     from .. import _eigenstates, _kernels
 
     follow, copies = starts is not None, 1 if h.is_real else 2
-    generic = to_real(_generic(h.dim, level + 2), h.is_real)
-    begins = generic if starts is None else to_real(starts, h.is_real)
-    batch, dim = len(h.rows), generic.shape[1]
-    states = np.empty((batch, dim))
-    results = (states, *np.empty((4, batch)))
-    args = (h.layout, h.rows, begins, generic, copies, level, follow, tolerance)
-    keep, keep_single = (
-        KEEP_ROWS if size * KEEP_ROWS * dim <= KEEP_BYTES else 4 for size in (8, 4)
+    batch, dim = len(h.rows), copies * h.dim
+    states, numbers = np.empty((batch, dim)), np.empty((4, batch))
+    begins = states if starts is None else to_real(starts, h.is_real)
+    args = (h.layout, h.rows, begins, level, follow, tolerance, (states, *numbers))
+    mixed = dim if dim >= SINGLE_DIM else 0
+    most = copies * (level + 1 + (_eigenstates.MAX_LEVELS if follow else 0))
+
+    def room() -> Any:
+        both = [(dim, np.float64), (mixed, np.float32)]
+        aligned = _kernels.aligned
+        return (
+            *(_kernels.room_for(h.layout, *kind) for kind in both),
+            *(aligned(_rows_to_keep(*kind), *kind) for kind in both),
+            *(aligned(most, *kind) for kind in both),
+            copies,
+        )
+
+    _kernels.in_teams(
+        lambda *where: _eigenstates.settle(*args, *where), room, batch, dim
     )
+    gaps, residuals, overlaps = numbers[1:]
+    return from_real(states, h.dim, h.is_real), gaps, residuals, overlaps
 
-    mixed = dim >= SINGLE_DIM
 
-    def work(first: int, last: int) -> None:
-        basis = _kernels.aligned(keep, dim, np.float64)
-        single = _kernels.aligned(keep_single, dim, np.float32) if mixed else basis[:0]
-        _eigenstates.settle(*args, basis, single, results, first, last)
-
-    _kernels.over_rows(work, batch, 64 * dim)
-    return from_real(states, h.dim, h.is_real), results[2], results[3], results[4]
+def _rows_to_keep(dim: int, dtype: type) -> int:
+    """Return the number of vectors in a Lanczos basis."""
+    if dim == 0:
+        return 0
+    fits = KEEP_ROWS * dim * np.dtype(dtype).itemsize <= KEEP_BYTES
+    return KEEP_ROWS if fits else 4
 
 
 def _solve(
@@ -212,11 +210,16 @@ def _solve(
 
     given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
     out, residuals = np.empty_like(given), np.empty(len(given))
-    args = (h.layout, h.rows, right, given, 1 if h.is_real else 2, RESPONSE_TOLERANCE)
-    _kernels.over_rows(
-        lambda a, b: _eigenstates.respond(*args, out, residuals, a, b),
-        len(given),
-        64 * given.shape[1],
+    args = (h.layout, h.rows, right, given, RESPONSE_TOLERANCE, out, residuals)
+    kind = (given.shape[1], np.float64)
+
+    def room() -> Any:
+        vectors = _kernels.aligned(3, *kind)
+        own = _kernels.aligned(1 if h.is_real else 2, *kind)
+        return _kernels.room_for(h.layout, *kind), vectors, own
+
+    _kernels.in_teams(
+        lambda *where: _eigenstates.respond(*args, *where), room, *given.shape
     )
     changes = from_real(out, h.dim, h.is_real)
     for b in np.flatnonzero(~np.isfinite(residuals)):
