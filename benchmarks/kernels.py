@@ -55,9 +55,9 @@ def matvec_seconds(num_spins: int, seed: int, repeats: int = 7) -> float:
     network = Network.random(num_spins, seed)
     terms = network.model.operators.terms
     h = terms.hamiltonian(network.model.coefficients(network.theta, network.x))
-    v, out = _kernels.aligned(2, terms.dim, np.float64)
+    room, (v, out) = _kernels.room_for(h.layout, terms.dim, np.float64, rows=2)
     v[:] = np.random.default_rng(seed).standard_normal(terms.dim)
-    room, team = _kernels.room_for(h.layout, terms.dim, np.float64), _kernels.alone(terms.dim)
+    team = _kernels.alone(terms.dim)
     _kernels.fill(h.layout, h.rows[0], room, team)
     ours = Entrant(lambda: _kernels.apply(room, v, out, team))
     return min(race({OURS: ours}, repeats=repeats).raw[OURS])

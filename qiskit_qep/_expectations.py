@@ -140,12 +140,15 @@ def sums_of_flip(bra, ket, flip, signs, product, out):
 
 @jit
 def expectations(layout, left, right, out, first, last):
-    """Write sum_i l[i] r[i ^ m] (-1)^popcount(i & z) of every string, row by row."""
+    """Write sum_i l[i] r[i ^ m] (-1)^popcount(i & z) of every string.
+
+    From the flip ``first`` to ``last``, counted through all rows.
+    """
     flips, starts, signs, _ = layout
     product = np.empty(min(left.shape[1], BLOCK))
-    for b in range(first, last):
-        for m in range(flips.size):
-            one, end = starts[m], starts[m + 1]
-            sums_of_flip(
-                left[b], right[b], flips[m], signs[one:end], product, out[b, one:end]
-            )
+    for k in range(first, last):
+        b, m = k // flips.size, k % flips.size
+        one, end = starts[m], starts[m + 1]
+        sums_of_flip(
+            left[b], right[b], flips[m], signs[one:end], product, out[b, one:end]
+        )

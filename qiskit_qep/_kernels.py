@@ -96,6 +96,21 @@ def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
 
 
 @jit
+def sparse_rows(matrix, rows, out):
+    """Write the products of a sparse matrix with every row, each added in one order.
+
+    A batch may be cut anywhere without changing a bit; BLAS would change some.
+    """
+    begins, columns, values = matrix
+    for b in range(len(rows)):
+        for k in range(begins.size - 1):
+            total = 0.0
+            for j in range(begins[k], begins[k + 1]):
+                total += values[j] * rows[b, columns[j]]
+            out[b, k] = total
+
+
+@jit
 def walsh_hadamard(a, mask):
     """Replace a[z] by sum_i (-1)^popcount(i & z) a[i] over the bits of mask, in place.
 
@@ -193,15 +208,20 @@ def address(dtype: type) -> int:
     return address_of(apply_to, h, *np.empty((2, 1), dtype), alone(0))
 
 
-def room_for(layout: Any, dim: int, dtype: type) -> Any:
-    """Return the room for one Hamiltonian: where to apply it, tables and numbers.
+def room_for(
+    layout: Any, dim: int, dtype: type, rows: int = 0
+) -> tuple[Any, NDArray[Any]]:
+    """Return the room for one Hamiltonian, and rows of as many amplitudes.
 
-    Without amplitudes nothing is compiled: nobody is to apply it.
+    The former is where to apply it, flips, tables, numbers and bounds. Without
+    amplitudes nothing is compiled: nobody is to apply it.
     """
     flips, _, _, bounds = layout
-    tables = aligned(int(bounds[0, 1, 9]), dim, dtype).reshape(-1)
-    where = address(dtype) if dim else 0
-    return where, flips, tables, np.empty(len(flips), dtype), bounds
+    tables = int(bounds[0, 1, 9])
+    memory = aligned(tables + rows, dim, dtype) if dim else np.empty((0, 0), dtype)
+    where, numbers = address(dtype) if dim else 0, np.empty(len(flips), dtype)
+    h = where, flips, memory[:tables].reshape(-1), numbers, bounds
+    return h, memory[tables:]
 
 
 @jit

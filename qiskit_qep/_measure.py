@@ -152,7 +152,7 @@ def _settle(
     if loss.needs_prediction or follows:
         free = equilibrium(operators, rows, start=begin, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        start = free[np.tile(np.arange(batch), len(rng) - 1)]
+        start = free[np.arange((len(rng) - 1) * batch) % batch]
         later, left = nudged_rows(slope), reduce(add, rng[1:])
         return free, equilibrium(operators, later, start=start, rng=left), slope
     slope = loss.slope(np.zeros(targets.shape), targets)
@@ -171,14 +171,12 @@ def _combine(
     covariance = np.zeros((batch, size, size)) if noisy else None
     prepared = 0
     for node, weight in zip(nudge.nodes, weights, strict=True):
-        if node == 0:
-            phase = free
-        else:
-            phase = nudged[slice(prepared * batch, (prepared + 1) * batch)]
-            prepared += 1
-        change += (weight * phase.values).real
+        phase, first = (nudged, prepared) if node else (free, 0)
+        rows, prepared = slice(first, first + batch), prepared + batch * (node != 0)
+        change += (weight * phase.values[rows]).real
         if covariance is not None:
-            covariance += np.abs(weight[:, :, None]) ** 2 * covariance_of(phase)
+            every = covariance_of(phase)[rows]
+            covariance += np.abs(weight[:, :, None]) ** 2 * every
     if nudge.signed and batch > 1:  # any number may stand for <A>_0 but the row's own
         others = (nudged.values.sum(axis=0) - nudged.values) / (batch - 1)
         change -= weights.sum(axis=0) * others

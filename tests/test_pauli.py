@@ -260,7 +260,7 @@ def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
         h = PauliTerms.of(operators).hamiltonian(row[None])
         v = draw_vectors(rng, 1, num_qubits, float).astype(dtype)
         out, team = np.empty_like(v), _kernels.alone(v.size)
-        room = _kernels.room_for(h.layout, v.size, dtype)
+        room, _ = _kernels.room_for(h.layout, v.size, dtype)
         _kernels.fill(h.layout, h.rows[0], room, team)
         energy = _kernels.apply(room, v[0], out[0], team)
         expected = (

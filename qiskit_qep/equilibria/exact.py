@@ -178,14 +178,12 @@ def _lanczos(
     most = copies * (level + 1 + (_eigenstates.MAX_LEVELS if follow else 0))
 
     def room() -> Any:
-        both = [(dim, np.float64), (mixed, np.float32)]
-        aligned = _kernels.aligned
-        return (
-            *(_kernels.room_for(h.layout, *kind) for kind in both),
-            *(aligned(_rows_to_keep(*kind), *kind) for kind in both),
-            *(aligned(most, *kind) for kind in both),
-            copies,
-        )
+        kinds = (dim, np.float64), (mixed, np.float32)
+        keep = [_rows_to_keep(*kind) for kind in kinds]
+        exact, rows = _kernels.room_for(h.layout, *kinds[0], keep[0] + most)
+        rough, single = _kernels.room_for(h.layout, *kinds[1], keep[1] + most)
+        bases = rows[: keep[0]], single[: keep[1]]
+        return exact, rough, *bases, rows[keep[0] :], single[keep[1] :], copies
 
     _kernels.in_teams(
         lambda *where: _eigenstates.settle(*args, *where), room, batch, dim
@@ -214,9 +212,8 @@ def _solve(
     kind = (given.shape[1], np.float64)
 
     def room() -> Any:
-        vectors = _kernels.aligned(3, *kind)
-        own = _kernels.aligned(1 if h.is_real else 2, *kind)
-        return _kernels.room_for(h.layout, *kind), vectors, own
+        made, rows = _kernels.room_for(h.layout, *kind, 4 if h.is_real else 5)
+        return made, rows[:3], rows[3:]
 
     _kernels.in_teams(
         lambda *where: _eigenstates.respond(*args, *where), room, *given.shape
@@ -258,7 +255,8 @@ def _solve_excited(
 def _warn_degenerate(gaps: Array, scale: Array) -> None:
     """Say which sample has no state of its own, and what to do."""
     close = gaps <= NEARLY_DEGENERATE * scale
-    for sample in np.flatnonzero(close)[:1]:
+    if close.any():
+        sample = int(np.argmax(close))
         nearly = "nearly " if gaps[sample] > 1e-9 * scale[sample] else ""
         _warn(
             f"sample {sample}{_more(close)} is {nearly}degenerate: gap "
@@ -270,7 +268,8 @@ def _warn_degenerate(gaps: Array, scale: Array) -> None:
 def _warn_lost(overlaps: Array) -> None:
     """Say which sample was not found again after the nudge."""
     lost = overlaps < SAME_SYMMETRY
-    for sample in np.flatnonzero(lost)[:1]:
+    if lost.any():
+        sample = int(np.argmax(lost))
         _warn(
             f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
             f"with the free state is {overlaps[sample]:.2g}; lower beta"
@@ -281,7 +280,8 @@ def _warn_rough(residuals: Array, tolerance: float, gaps: Array, scale: Array) -
     """Say which sample the solver did not settle as far as was asked."""
     # Rounding bounds what |H v - E v| can be: a few ulp of the largest coefficients.
     rough = residuals > np.maximum(2 * tolerance, 1e-12 * scale)
-    for sample in np.flatnonzero(rough)[:1]:
+    if rough.any():
+        sample = int(np.argmax(rough))
         _warn(
             f"sample {sample}{_more(rough)} did not converge: residual "
             f"{residuals[sample]:.2g}, tolerance {tolerance:.2g}, gap "
