@@ -23,7 +23,7 @@ from ._krylov import (
     scale,
 )
 from ._native import U, jit
-from ._team import mine, share, wait
+from ._team import share, wait
 
 MAX_RUNS = 6  # a run starts again from its best vector until the residual is reached
 SAME_SYMMETRY = 0.01  # overlap of states that one level deforms into one another

@@ -8,7 +8,7 @@ serves nobody is left. For all Z and ZZ that is about 4 passes instead of N.
 
 import numpy as np
 
-from ._kernels import TILE_BYTES, butterfly
+from ._kernels import TILE_BYTES
 from ._native import U, inline, jit
 from ._simd import (
     add_product,
@@ -19,6 +19,7 @@ from ._simd import (
     store,
     zero,
 )
+from ._walsh import butterfly
 
 BLOCK = 1 << 14  # products: 128 kB, a quarter of the second-level cache
 

@@ -15,11 +15,12 @@ from ._native import U, count_up, current, give_way, jit
 
 BLOCK_BITS = 18  # 2 MB of float64: smaller blocks pay for a second pass up to N = 18
 COLUMNS = 256  # into which the blocks are cut where work goes across them
+COLUMN = (1 << BLOCK_BITS) // COLUMNS  # numbers: 8 kB of float64, two pages
 SPINS = 1000  # looks at the counter before a waiting thread gives way
 
 
 def team_of(size, dim):
-    """Return the team as each of its threads sees it, for vectors of ``dim`` numbers."""
+    """Return the team as each of its threads sees it, for vectors of one length."""
     sums = np.empty((2, max(dim >> BLOCK_BITS, COLUMNS)))
     shared = np.zeros(1, np.int64), sums
     return [(rank, size, np.zeros(1, np.int64), *shared) for rank in range(size)]

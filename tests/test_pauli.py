@@ -11,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 import reference
-from qiskit_qep import _expectations, _kernels, _pauli
+from qiskit_qep import _expectations, _kernels, _pauli, _walsh
 from qiskit_qep._pauli import PauliTerms
 
 
@@ -297,11 +297,11 @@ def test_sums_of_any_signs(num_qubits, number, seed):
 def test_a_walsh_hadamard_transform_is_its_own_inverse(num_qubits, seed):
     a = np.random.default_rng(seed).standard_normal(2**num_qubits)
     b = a.copy()
-    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
+    _walsh.walsh_hadamard(b, np.uint64(len(a) - 1))
     index = np.arange(len(a))
     signs = 1.0 - 2.0 * (np.bitwise_count(index[:, None] & index) & 1)
     np.testing.assert_allclose(b, signs @ a, atol=1e-11)
-    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
+    _walsh.walsh_hadamard(b, np.uint64(len(a) - 1))
     np.testing.assert_allclose(b, len(a) * a, atol=1e-10)
 
 
@@ -313,7 +313,7 @@ def test_a_transform_is_a_hadamard_gate_on_every_qubit_of_the_mask(mask):
     for q in range(4):  # qubit 0 rightmost
         gate = np.kron(hadamard if mask >> q & 1 else np.eye(2), gate)
     rotated = v.copy()
-    _kernels.walsh_hadamard(rotated, np.uint64(mask))
+    _walsh.walsh_hadamard(rotated, np.uint64(mask))
     assert np.abs(rotated - v).max() > 0.01
     close(rotated, np.sqrt(2.0) ** mask.bit_count() * (gate @ v))
 
