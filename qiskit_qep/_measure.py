@@ -92,7 +92,8 @@ def measure(
     )
     if nudge.signed:
         made = replace(made, stds=scatter(model, theta, x, change))
-    made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
+    if raw is not None or nudge.probe:
+        made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
     return made, _near_gap(model, nudge, slope, free), free
 
 
