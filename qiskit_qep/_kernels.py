@@ -122,6 +122,21 @@ def sparse_rows(matrix, rows, out):
             out[b, k] = total
 
 
+@jit
+def doubtful(rows, gaps, residuals, overlaps, near, rough, lost):
+    """Say whether a gap, as a share of H, an overlap or a residual is out of limits."""
+    for b in range(len(rows)):
+        scale = 0.0
+        for s in range(rows.shape[1]):
+            scale = max(scale, abs(rows[b, s]))
+        # Asked so that what is not a number is doubtful, too.
+        if not (gaps[b] > near * scale and residuals[b] <= rough):
+            return True
+        if not overlaps[b] >= lost:
+            return True
+    return False
+
+
 def _memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
     """Return rows that a solver may write to until its thread asks for more.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,10 @@ def measure(
     """
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
-    beta, weights, probe = _per_sample(nudge, seed, step, len(x))
+    beta, weights, probe = _stencil(nudge)
+    if nudge.signed:
+        sign = _signs(seed, step, len(beta) + 1, len(x))
+        beta, weights, probe = beta * sign, weights * sign, probe * sign
     free_weight = weights[np.equal(nudge.nodes, 0)].sum(axis=0).real
     rows = model.coefficients(theta, x)
 
@@ -105,20 +108,18 @@ def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
     return slope / np.maximum(length, 1e-300), length
 
 
-def _per_sample(
-    nudge: Nudge, seed: int, step: int, batch: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the nodes to prepare, all weights and all probes, (nodes, batch, 1)."""
+@lru_cache(maxsize=16)
+def _stencil(nudge: Nudge) -> tuple[NDArray[Any], ...]:
+    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1)."""
     nodes = np.array(nudge.nodes)
-    sign = np.ones((batch, 1))
-    if nudge.signed:
-        rng = streams(seed, step, len(nodes) + 1, batch)
-        sign = np.array([g.choice([-1.0, 1.0]) for g in rng])[:, None]
-    prepared, weights, probe = (
-        np.array(numbers)[:, None, None] * sign
-        for numbers in (nodes[nodes != 0], nudge.weights, nudge.probe)
-    )
-    return prepared, weights, probe
+    every = nodes[nodes != 0], nudge.weights, nudge.probe
+    return tuple(np.array(numbers)[:, None, None] for numbers in every)
+
+
+def _signs(seed: int, step: int, phase: int, batch: int) -> Array:
+    """Return the sign that every sample draws, shape (batch, 1)."""
+    rng = streams(seed, step, phase, batch)
+    return np.array([g.choice([-1.0, 1.0]) for g in rng])[:, None]
 
 
 def _settle(
@@ -223,8 +224,14 @@ def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
 
 def pull(model: Model, slope: Array) -> Array:
     """Bound the energy by which a nudge of beta = 1 can shift a level, per sample."""
+    return np.asarray(np.abs(slope) @ _readout_sizes(model))
+
+
+@lru_cache(maxsize=16)
+def _readout_sizes(model: Model) -> Array:
+    """Bound the size of every value that is read out."""
     sizes = [
         np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 1.0
         for op in model.readout
     ]
-    return np.asarray(np.abs(slope) @ sizes)
+    return np.array(sizes)
