@@ -140,7 +140,7 @@ def doubtful(rows, gaps, residuals, overlaps, near, rough, lost):
 def _memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
     """Return rows that a solver may write to until its thread asks for more.
 
-    New memory of 100 kB is taken from the system, page by page: 20 us for nothing.
+    New memory comes from the system page by page: 15 us of 145 for N = 8.
     """
     if dim == 0:
         return np.empty((0, 0), dtype)

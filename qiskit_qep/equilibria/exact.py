@@ -105,7 +105,7 @@ class Exact:
         states, gaps, residuals, overlaps = settle(
             h, starts, self.level, self.tolerance
         )
-        # A compiled look at all spares small registers a third of their time.
+        # One compiled look at all, rather than five calls of NumPy.
         limits = NEARLY_DEGENERATE, 2 * self.tolerance, SAME_SYMMETRY
         if _kernels.doubtful(h.rows, gaps, residuals, overlaps, *limits):
             scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
