@@ -55,10 +55,11 @@ def matvec_seconds(num_spins: int, seed: int, repeats: int = 7) -> float:
     network = Network.random(num_spins, seed)
     terms = network.model.operators.terms
     h = terms.hamiltonian(network.model.coefficients(network.theta, network.x))
-    v, out = np.random.default_rng(seed).standard_normal((2, terms.dim))
-    room = _kernels.allocate(h.layout, terms.dim, v)
-    _kernels.fill(h.layout, h.rows[0], room)
-    ours = Entrant(lambda: _kernels.apply(room, v, out))
+    room, (v, out) = _kernels.room_for(h.layout, terms.dim, np.float64, rows=2)
+    v[:] = np.random.default_rng(seed).standard_normal(terms.dim)
+    team = _kernels.alone(terms.dim)
+    _kernels.fill(h.layout, h.rows[0], room, team)
+    ours = Entrant(lambda: _kernels.apply(room, v, out, team))
     return min(race({OURS: ours}, repeats=repeats).raw[OURS])
 
 

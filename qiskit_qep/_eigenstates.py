@@ -9,17 +9,21 @@ then another vector with the same energy, and is locked together with it.
 
 import numpy as np
 
-from ._kernels import allocate, apply, fill, halve, jit
+from ._kernels import apply, fill, halve
 from ._krylov import (
     MAX_STEPS,
+    begin,
     combine,
     conjugate_gradients,
+    copy,
     dot,
     lanczos,
     project,
     ritz_vector,
     scale,
 )
+from ._native import U, jit
+from ._team import share, wait
 
 MAX_RUNS = 6  # a run starts again from its best vector until the residual is reached
 SAME_SYMMETRY = 0.01  # overlap of states that one level deforms into one another
@@ -28,23 +32,33 @@ SINGLE = 2e-6  # what float32 leaves of a residual, times the size of H
 
 
 @jit
-def times_i(v, out):
-    """Write i v for the halves (re, im) of v."""
-    half = v.size // 2
-    for i in range(half):
-        out[i], out[half + i] = -v[half + i], v[i]
-
-
-@jit
-def lock(state, own):
+def lock(state, own, team):
     """Write a state and, where there is room for two, its multiple by i."""
-    own[0] = state
+    copy(state, own[0], team)
     if len(own) == 2:
-        times_i(own[0], own[1])
+        half = U(state.size) // U(2)
+        first, end = share(half, team)
+        wait(team)  # for the other half of the state
+        for i in range(first, end):
+            own[1, i], own[1, half + i] = -state[half + i], state[i]
+        wait(team)
 
 
 @jit
-def refine(h, rough, out, own, vectors, w, tolerance):
+def length_of(v, team):
+    """Return the length of a vector."""
+    return np.sqrt(dot(v, v, team))
+
+
+@jit
+def error_of(h, v, w, team):
+    """Return the energy of a state and |H v - E v|, which is left in w."""
+    energy = apply(h, v, w, team)
+    return energy, np.sqrt(combine(w, 1.0, -energy, v, 0.0, v, team))
+
+
+@jit
+def refine(h, rough, out, own, vectors, w, tolerance, team):
     """Correct an approximate ground state by float32 solutions of float64 residuals.
 
     The correction t is that of Newton's method, (H - E) t = -(H v - E v). It is given
@@ -56,24 +70,24 @@ def refine(h, rough, out, own, vectors, w, tolerance):
     r, p, q, x = vectors[0], vectors[1], vectors[2], vectors[3]
     before = np.inf
     while True:
-        energy = apply(h, out, w)
-        residual = np.sqrt(combine(w, 1.0, -energy, out, 0.0, out))
+        energy, residual = error_of(h, out, w, team)
         if residual <= tolerance or not residual < 0.3 * before:
             return energy, residual
         before = residual
-        lock(out, own)
-        scale(w, -1.0 / residual)
-        r[:] = w
-        project(r, own)
-        share = max(0.3 * tolerance / residual, 3e-6)
-        if not np.isfinite(conjugate_gradients(rough, energy, own, r, p, q, x, share)):
+        lock(out, own, team)
+        scale(w, -1.0 / residual, team)
+        copy(w, r, team)
+        project(r, own, team)
+        enough = max(0.3 * tolerance / residual, 3e-6)
+        left = conjugate_gradients(rough, energy, own, r, p, q, x, enough, team)
+        if not np.isfinite(left):
             return energy, residual
-        combine(out, 1.0, residual, x, 0.0, x)
-        scale(out, 1.0 / np.sqrt(dot(out, out)))
+        combine(out, 1.0, residual, x, 0.0, x, team)
+        scale(out, 1.0 / length_of(out, team), team)
 
 
 @jit
-def eigenpair(h, rough, size, start, locked, own, tolerance, room, out):
+def eigenpair(room, work, size, start, seed, locked, tolerance, out, team):
     """Find the lowest state orthogonal to the locked, as precise as measured.
 
     Lanczos first runs in float32, at half the time, and float64 corrects; where that
@@ -82,100 +96,96 @@ def eigenpair(h, rough, size, start, locked, own, tolerance, room, out):
     Returns:
         Energy, second Ritz value, measured residual.
     """
-    basis, single, work = room
+    h, rough, basis, single, _, near, copies = room
     if len(locked) == 0 and len(single):
-        enough = max(0.5 * tolerance, SINGLE * size)
-        none = single[:0]
-        _, second, steps = lanczos(rough, start, none, np.nan, enough, single, work)
-        ritz_vector(rough, start, none, steps, single, work, out)
-        energy, residual = refine(h, rough, out, own, single, basis[0], tolerance)
+        enough, none = max(0.5 * tolerance, SINGLE * size), single[:0]
+        begin(single[0], start, seed, team)
+        found = lanczos(rough, none, np.nan, enough, single, work, team)
+        ritz_vector(rough, start, seed, none, found[2], single, work, out, team)
+        own, w = near[:copies], basis[0]
+        energy, residual = refine(h, rough, out, own, single, w, tolerance, team)
         if residual <= tolerance:
-            return energy, second, residual
+            return energy, found[1], residual
     second, energy, residual = np.inf, 0.0, np.inf
     for run in range(MAX_RUNS):
-        begin = start if run == 0 else out.copy()
-        _, above, steps = lanczos(
-            h, begin, locked, np.nan, 0.5 * tolerance, basis, work
-        )
-        ritz_vector(h, begin, locked, steps, basis, work, out)
-        second = above if run == 0 else second
-        w = basis[0]
-        energy = apply(h, out, w)
-        residual = np.sqrt(combine(w, 1.0, -energy, out, 0.0, out))
+        first = start if run == 0 else out
+        begin(basis[0], first, seed, team)
+        found = lanczos(h, locked, np.nan, 0.5 * tolerance, basis, work, team)
+        ritz_vector(h, first, seed, locked, found[2], basis, work, out, team)
+        second = found[1] if run == 0 else second
+        energy, residual = error_of(h, out, basis[0], team)
         if residual <= tolerance:
             break
     return energy, second, residual
 
 
 @jit
-def level_above(h, rough, size, start, locked, energy, tolerance, room):
+def level_above(room, work, size, seed, locked, energy, tolerance, team):
     """Return the lowest level orthogonal to the locked, to a per cent of its distance.
 
     Never too low: what float32 might read too little is added, and it is not asked
     where that would be half a per cent of the distance.
     """
-    basis, single, work = room
+    h, rough, basis, single, _, near, _ = room
+    none = basis[0][:0]
     if len(single):
-        near = np.empty(locked.shape, single.dtype)
-        near[:] = locked
-        above, _, _ = lanczos(rough, start, near, energy, SINGLE * size, single, work)
-        if above - energy > 1e3 * SINGLE * size:
-            return above + 5.0 * SINGLE * size
-    return lanczos(h, start, locked, energy, tolerance, basis, work)[0]
+        near = near[: len(locked)]
+        for q in range(len(locked)):
+            copy(locked[q], near[q], team)
+        begin(single[0], none, seed, team)
+        error = SINGLE * size
+        above = lanczos(rough, near, energy, error, single, work, team)[0]
+        if above - energy > 1e3 * error:
+            return above + 5.0 * error
+    begin(basis[0], none, seed, team)
+    return lanczos(h, locked, energy, tolerance, basis, work, team)[0]
 
 
 @jit
 def settle(
-    layout,
-    rows,
-    starts,
-    generic,
-    copies,
-    level,
-    follow,
-    tolerance,
-    basis,
-    single,
-    results,
-    first,
-    last,
+    layout, rows, starts, level, follow, tolerance, results, room, team, first, last
 ):
     """Find eigenstate ``level`` of every row, or the one that overlaps starts most.
 
-    ``copies`` is 2 of complex states. Without ``follow`` states n = 0, 1, ... are
-    locked one after another, each from the fresh vector ``generic[n]``; one more run
-    measures the distance to the next one, which a start vector in another symmetry
-    sector would not show. With ``follow`` the search runs from ``starts[b]`` and goes
-    on until no other eigenstate can hold more of it.
+    Without ``follow`` states n = 0, 1, ... are locked one after another, each from
+    fresh noise of seed n; one more run measures the distance to the next one, which a
+    start vector in another symmetry sector would not show. With ``follow`` the search
+    runs from ``starts[b]`` and goes on until no other eigenstate can hold more of it.
+
+    The room is two Hamiltonians, two bases, the locked states in both precisions, and
+    how many copies a state has: 2 of complex ones.
     """
     states, energies, gaps, residuals, overlaps = results
-    dim = states.shape[1]
-    room = basis, single, np.empty((4, MAX_STEPS + 1))
-    h, rough = allocate(layout, dim, basis), allocate(layout, single.shape[1], single)
-    own = np.empty((copies, single.shape[1]), single.dtype)
-    most = level + 1 + (MAX_LEVELS if follow else 0)
-    locked, found = np.empty((copies * most, dim), states.dtype), np.empty(most)
+    h, rough, basis, single, locked, _, copies = room
+    work, dim = np.empty((4, MAX_STEPS + 1)), states.shape[1]
+    most = len(locked) // copies
+    found = np.empty(most)
     for b in range(first, last):
-        fill(layout, rows[b], h)
+        fill(layout, rows[b], h, team)
         if len(single):
-            halve(h, rough)
-        size = np.sqrt(np.sum(rows[b] ** 2))
+            halve(h, rough, team)
+        squares = 0.0
+        for s in range(rows.shape[1]):
+            squares += rows[b, s] ** 2
+        size = np.sqrt(squares)
+        start = starts[b] if follow else basis[0][:0]
         best, weight, seen, second = 0, -1.0, 0.0, np.inf
         for n in range(most):
             q = copies * n
-            state, start = locked[q], starts[b] if follow else generic[n]
+            state = locked[q]
             energy, second, residual = eigenpair(
-                h, rough, size, start, locked[:q], own, tolerance, room, state
+                room, work, size, start, n, locked[:q], tolerance, state, team
             )
-            lock(state, locked[q : q + copies])
+            lock(state, locked[q : q + copies], team)
             found[n], overlap = energy, 0.0
             if follow:
                 for k in range(q, q + copies):
-                    overlap += dot(starts[b], locked[k]) ** 2
+                    overlap += dot(start, locked[k], team) ** 2
                 seen += overlap
             if not follow or overlap > weight:
                 best, weight = n, overlap
-                states[b], energies[b], residuals[b] = state, energy, residual
+                copy(state, states[b], team)
+                energies[b], residuals[b] = energy, residual
             # No other level can hold more, or none is left to look at. The ground
             # state deforms smoothly into the lowest state of its own symmetry.
             same = level == 0 and overlap > SAME_SYMMETRY
@@ -183,38 +193,41 @@ def settle(
                 same or weight >= 1.0 - seen - 1e-6 or n + 2 > dim // copies
             ):
                 break
-        gap = second - energies[b] if follow and n == best else np.inf
+        energy = energies[b]
+        gap = second - energy if follow and n == best else np.inf
         for k in range(n + 1):
             if k != best:
-                gap = min(gap, abs(found[k] - energies[b]))
+                gap = min(gap, abs(found[k] - energy))
         if not follow and level + 1 < dim // copies:
-            start, energy = generic[n + 1], energies[b]
-            above = level_above(h, rough, size, start, locked, energy, tolerance, room)
-            gap = min(gap, abs(above - energies[b]))
+            above = level_above(
+                room, work, size, n + 1, locked, energy, tolerance, team
+            )
+            gap = min(gap, abs(above - energy))
         gaps[b] = gap
         overlaps[b] = weight if follow else 1.0
 
 
 @jit
 def respond(
-    layout, rows, sources, states, copies, tolerance, out, residuals, first, last
+    layout, rows, sources, states, tolerance, out, residuals, room, team, first, last
 ):
     """Solve (H - E) x = -P source by conjugate gradients, P projecting out the state.
 
-    Valid where the state is the lowest; elsewhere the residual may be infinity.
+    Valid where the state is the lowest; elsewhere the residual may be infinity. The
+    room is a Hamiltonian, vectors, and the state with its copies.
     """
-    dim = states.shape[1]
-    h = allocate(layout, dim, states)
-    r, p, q = np.empty(dim), np.empty(dim), np.empty(dim)
-    own = np.empty((copies, dim), states.dtype)
+    h, vectors, own = room
+    r, p, q = vectors[0], vectors[1], vectors[2]
     for b in range(first, last):
-        fill(layout, rows[b], h)
-        lock(states[b], own)
-        energy = apply(h, own[0], q)
-        r[:] = sources[b]
-        scale(r, -1.0)
-        project(r, own)  # twice: r may be far smaller than what is taken away
-        size = project(r, own)
-        rounding = 1e-15 * np.sqrt(dot(sources[b], sources[b]))
-        share = max(tolerance, rounding / max(size, 1e-300))
-        residuals[b] = conjugate_gradients(h, energy, own, r, p, q, out[b], share)
+        fill(layout, rows[b], h, team)
+        lock(states[b], own, team)
+        energy = apply(h, own[0], q, team)
+        copy(sources[b], r, team)
+        scale(r, -1.0, team)
+        project(r, own, team)  # twice: r may be far smaller than what is taken away
+        size = project(r, own, team)
+        rounding = 1e-15 * length_of(sources[b], team)
+        enough = max(tolerance, rounding / max(size, 1e-300))
+        residuals[b] = conjugate_gradients(
+            h, energy, own, r, p, q, out[b], enough, team
+        )

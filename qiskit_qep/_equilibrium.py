@@ -68,12 +68,12 @@ class Phase:
         """Select and repeat rows, by a slice or a list of row numbers."""
         if isinstance(rows, int | np.integer):
             rows = [rows]
-        picked: dict[str, Any] = {"state": tuple(a[rows] for a in self.state)}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        picked = dict(self.__dict__)
+        picked["state"] = tuple(a[rows] for a in self.state)
+        for name, value in picked.items():
             if isinstance(value, np.ndarray | Phase):
-                picked[field.name] = value[rows]
-        return replace(self, **picked)
+                picked[name] = value[rows]
+        return Phase(**picked)
 
     @staticmethod
     def join(phases: Sequence[Phase]) -> Phase:

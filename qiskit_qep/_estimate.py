@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,34 +117,38 @@ def assemble(
     """
     batch, columns = len(x), model.readout_columns
     prediction = free.values[:, columns]
-    gaps = np.full(1, np.nan) if free.gap is None else free.gap
     by_theta, by_x = model.pullback(theta, x, change)
-    variances = [np.zeros(by_theta.shape), np.zeros(by_x.shape)]
-    from_slope = [np.zeros(by_theta.shape), np.zeros(by_x.shape)]
-    loss_variance = np.zeros(batch)
-    if covariance is not None:
-        noise = covariance_of(free)[:, :, columns]
-        size, along = _slope_error(loss, prediction, targets, slope, noise[:, columns])
-        shared = free_weight * np.einsum("bki,bi->bk", noise, along)
-        crossed = model.pullback(theta, x, shared)
-        variances = _pullback_variance(model, theta, x, covariance)
-        from_slope = [
-            # sigma^2 has to be taken off a measured square, or noise counts twice.
-            np.maximum(np.maximum(g**2 - v, 0.0) * size + 2 * g * c, 0.0)
-            for g, v, c in zip((by_theta, by_x), variances, crossed, strict=True)
-        ]
-        loss_variance = np.einsum("bi,bij,bj->b", slope, noise[:, columns], slope)
-    return Gradient(
-        loss=float(loss.value(prediction, targets).mean()),
-        loss_std=float(np.sqrt(loss_variance.sum())) / batch,
-        values=by_theta.mean(axis=0),
-        stds=np.sqrt(variances[0].sum(axis=0)) / batch,
-        slope_stds=np.sqrt(from_slope[0].sum(axis=0)) / batch,
+    exact = Gradient(
+        loss=float(np.mean(loss.value(prediction, targets))),
+        loss_std=0.0,
+        values=by_theta.sum(axis=0) / batch,
+        stds=np.zeros(by_theta.shape[1]),
+        slope_stds=np.zeros(by_theta.shape[1]),
         inputs=by_x,
-        inputs_stds=np.sqrt(variances[1] + from_slope[1]),
+        inputs_stds=np.zeros(by_x.shape),
         prediction=prediction,
         prediction_stds=stds_of(free)[:, columns],
-        gap=float(np.min(gaps)),
+        gap=np.nan if free.gap is None else float(free.gap.min()),
+    )
+    if covariance is None:
+        return exact
+    noise = covariance_of(free)[:, :, columns]
+    size, along = _slope_error(loss, prediction, targets, slope, noise[:, columns])
+    shared = free_weight * np.einsum("bki,bi->bk", noise, along)
+    crossed = model.pullback(theta, x, shared)
+    variances = _pullback_variance(model, theta, x, covariance)
+    from_slope = [
+        # sigma^2 has to be taken off a measured square, or noise counts twice.
+        np.maximum(np.maximum(g**2 - v, 0.0) * size + 2 * g * c, 0.0)
+        for g, v, c in zip((by_theta, by_x), variances, crossed, strict=True)
+    ]
+    loss_variance = np.einsum("bi,bij,bj->b", slope, noise[:, columns], slope)
+    return replace(
+        exact,
+        loss_std=float(np.sqrt(loss_variance.sum())) / batch,
+        stds=np.sqrt(variances[0].sum(axis=0)) / batch,
+        slope_stds=np.sqrt(from_slope[0].sum(axis=0)) / batch,
+        inputs_stds=np.sqrt(variances[1] + from_slope[1]),
     )
 
 

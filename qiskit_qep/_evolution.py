@@ -12,7 +12,8 @@ over all strings by one Walsh-Hadamard transform before any amplitude is touched
 
 import numpy as np
 
-from ._kernels import U, jit, walsh_hadamard
+from ._native import U, jit
+from ._walsh import walsh_hadamard
 
 
 @jit

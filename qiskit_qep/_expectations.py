@@ -8,7 +8,8 @@ serves nobody is left. For all Z and ZZ that is about 4 passes instead of N.
 
 import numpy as np
 
-from ._kernels import TILE_BYTES, U, butterfly, inline, jit
+from ._kernels import TILE_BYTES
+from ._native import U, inline, jit
 from ._simd import (
     add_product,
     inner,
@@ -18,6 +19,7 @@ from ._simd import (
     store,
     zero,
 )
+from ._walsh import butterfly
 
 BLOCK = 1 << 14  # products: 128 kB, a quarter of the second-level cache
 
@@ -139,12 +141,15 @@ def sums_of_flip(bra, ket, flip, signs, product, out):
 
 @jit
 def expectations(layout, left, right, out, first, last):
-    """Write sum_i l[i] r[i ^ m] (-1)^popcount(i & z) of every string, row by row."""
+    """Write sum_i l[i] r[i ^ m] (-1)^popcount(i & z) of every string.
+
+    From the flip ``first`` to ``last``, counted through all rows.
+    """
     flips, starts, signs, _ = layout
     product = np.empty(min(left.shape[1], BLOCK))
-    for b in range(first, last):
-        for m in range(flips.size):
-            one, end = starts[m], starts[m + 1]
-            sums_of_flip(
-                left[b], right[b], flips[m], signs[one:end], product, out[b, one:end]
-            )
+    for k in range(first, last):
+        b, m = k // flips.size, k % flips.size
+        one, end = starts[m], starts[m + 1]
+        sums_of_flip(
+            left[b], right[b], flips[m], signs[one:end], product, out[b, one:end]
+        )

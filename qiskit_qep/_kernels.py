@@ -16,28 +16,40 @@ the first group moves whole tiles and the others are sorted by their lowest thre
 which one shuffle flips. Only importing this file loads numba.
 """
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native import U, address_of, call, inline, jit
 from ._simd import add_product, add_scaled, inner, load, load_flipped, store, zero
+from ._team import (
+    BLOCK_BITS,
+    COLUMN,
+    block_size,
+    mine,
+    put,
+    share,
+    team_of,
+    together,
+    wait,
+)
+from ._walsh import transform
 
-# Sums may be reordered (SIMD); NaN and infinity keep their meaning.
-how: dict[str, Any] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
-}
-jit = numba.njit(cache=True, **how)
-inline = numba.njit(inline="always", **how)  # a tile stays in registers only so
-U = np.uint64  # unsigned indices: a signed one needs a wrap-around check, so no SIMD
-CACHED = 2048  # numbers that a transform finishes before the next: 16 kB of float64
 TILE_BYTES = 256  # what _simd holds in registers
-BLOCK_BITS = 18  # 2 MB of float64: smaller blocks pay for a second pass up to N = 18
+KEPT_BYTES = 1 << 22  # of memory that a thread keeps for its next call
+_kept = threading.local()
+
+
+def num_threads() -> int:
+    """Return how many threads we may use."""
+    allowed: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set late
+    return allowed
 
 
 def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
@@ -46,14 +58,53 @@ def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
     The slices run in threads (the kernels release the GIL) when there is enough to do;
     every row is computed alone, so the result does not depend on their number.
     """
-    allowed: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set late
-    threads = min(allowed, batch, 1 + batch * size // 4096)
+    threads = min(num_threads(), batch, 1 + batch * size // 4096)
     if threads <= 1:
         work(0, batch)
         return
     bounds = [batch * k // threads for k in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, bounds[:-1], bounds[1:]))
+
+
+def in_teams(
+    work: Callable[[Any, Any, int, int], None],
+    room: Callable[[], Any],
+    batch: int,
+    dim: int,
+) -> None:
+    """Call ``work(room(), team, first, last)`` on slices of rows, or on blocks of each.
+
+    Vectors of more than one block have all threads work on one row after another, which
+    takes one room. They release the GIL, and none may end before the others.
+    """
+    blocks = dim >> BLOCK_BITS
+    if blocks <= 1:
+        over_rows(lambda a, b: work(room(), alone(dim), a, b), batch, 64 * dim)
+        return
+    shared, members = room(), team_of(min(num_threads(), blocks), dim)
+    if len(members) == 1:
+        work(shared, members[0], 0, batch)
+        return
+    ready = threading.Barrier(len(members))
+
+    def join(member: Any) -> None:
+        ready.wait()  # or, if a thread cannot start, raise instead of waiting in there
+        work(shared, member, 0, batch)
+
+    with ThreadPoolExecutor(len(members)) as pool:
+        try:
+            joined = [pool.submit(join, member) for member in members]
+        except BaseException:
+            ready.abort()
+            raise
+        for each in joined:
+            each.result()
+
+
+def alone(dim: int) -> Any:
+    """Return the team of one thread."""
+    return team_of(1, dim)[0]
 
 
 def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
@@ -69,112 +120,120 @@ def aligned(rows: int, dim: int, dtype: type) -> NDArray[Any]:
 
 
 @jit
-def walsh_hadamard(a, mask):
-    """Replace a[z] by sum_i (-1)^popcount(i & z) a[i] over the bits of mask, in place.
+def sparse_rows(matrix, rows, out):
+    """Write the products of a sparse matrix with every row, each added in one order.
 
-    First within blocks of the first-level cache, then across them.
+    A batch may be cut anywhere without changing a bit; BLAS would change some.
     """
-    block = min(U(a.size), U(CACHED))
-    for g in range(U(0), U(a.size), block):
-        part, half = a[g : g + block], U(1)
-        if block >= U(8) and mask & U(7) == U(7):
-            lowest_three(part)
-            half = U(8)
-        butterflies(part, half, mask)
-    butterflies(a, block, mask)
+    begins, columns, values = matrix
+    for b in range(len(rows)):
+        for k in range(begins.size - 1):
+            total = 0.0
+            for j in range(begins[k], begins[k + 1]):
+                total += values[j] * rows[b, columns[j]]
+            out[b, k] = total
 
 
 @jit
-def butterflies(a, half, mask):
-    """Transform by the bits of mask from ``half`` on."""
-    while half < U(a.size):
-        two = half + half
-        if mask & half and mask & two and two < U(a.size):
-            for g in range(U(0), U(a.size), two + two):
-                rest = g + two
-                low, high = a[g : g + half], a[rest : rest + half]
-                double_butterfly(
-                    low, a[g + half : rest], high, a[rest + half : rest + two]
-                )
-            half = two
-        elif mask & half:
-            for g in range(U(0), U(a.size), two):
-                butterfly(a[g : g + half], a[g + half : g + two])
-        half += half
+def doubtful(rows, gaps, residuals, overlaps, near, rough, lost):
+    """Say whether a gap, as a share of H, an overlap or a residual is out of limits."""
+    for b in range(len(rows)):
+        scale = 0.0
+        for s in range(rows.shape[1]):
+            scale = max(scale, abs(rows[b, s]))
+        # Asked so that what is not a number is doubtful, too.
+        if not (gaps[b] > near * scale and residuals[b] <= rough):
+            return True
+        if not overlaps[b] >= lost:
+            return True
+    return False
 
 
-@jit
-def double_butterfly(a, b, c, d):
-    """Transform by two bits in one pass over memory."""
-    for i in range(a.size):
-        w, x, y, z = a[i] + b[i], a[i] - b[i], c[i] + d[i], c[i] - d[i]
-        a[i], b[i], c[i], d[i] = w + y, x + z, w - y, x - z
+def _memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
+    """Return rows that a solver may write to until its thread asks for more.
+
+    New memory comes from the system page by page: 15 us of 145 for N = 8.
+    """
+    if dim == 0:
+        return np.empty((0, 0), dtype)
+    kept: NDArray[Any] | None = _kept.__dict__.get(dtype.__name__)
+    if kept is None or kept.shape != (rows, dim):
+        kept = aligned(rows, dim, dtype)
+        if kept.nbytes <= KEPT_BYTES:
+            _kept.__dict__[dtype.__name__] = kept
+    return kept
 
 
-@jit
-def lowest_three(a):
-    """Transform by the three lowest bits, in registers."""
-    for g in range(U(0), U(a.size), U(8)):
-        a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
-        a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
-        a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
-        a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
-        a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
-        a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
-        a[g], a[g + U(4)] = a0 + a4, a0 - a4
-        a[g + U(1)], a[g + U(5)] = a1 + a5, a1 - a5
-        a[g + U(2)], a[g + U(6)] = a2 + a6, a2 - a6
-        a[g + U(3)], a[g + U(7)] = a3 + a7, a3 - a7
+@lru_cache(maxsize=2)
+def address(dtype: type) -> int:
+    """Return where ``apply`` is, compiled for one precision."""
+    h = 0, np.empty(1, np.uint64), *np.empty((2, 1), dtype), np.empty((2, 2, 10), int)
+    where: int = address_of(apply_to, h, *np.empty((2, 1), dtype), alone(0))
+    return where
 
 
-@jit
-def butterfly(low, high):
-    """Replace (low, high) by (low + high, low - high)."""
-    for i in range(low.size):
-        x, y = low[i], high[i]
-        low[i] = x + y
-        high[i] = x - y
+def room_for(
+    layout: Any, dim: int, dtype: type, rows: int = 0
+) -> tuple[Any, NDArray[Any]]:
+    """Return the room for one Hamiltonian, and rows of as many amplitudes.
 
-
-@jit
-def allocate(layout, dim, like):
-    """Return the room for one Hamiltonian: the layout's flips, tables and numbers."""
+    The former is where to apply it, flips, tables, numbers and bounds. Without
+    amplitudes nothing is compiled: nobody is to apply it. A small room is used again by
+    the next call of this thread.
+    """
     flips, _, _, bounds = layout
-    tables = np.empty((bounds[0, 1, 9], dim), like.dtype)
-    return flips, tables.reshape(-1), np.empty(flips.size, like.dtype), bounds
+    tables = int(bounds[0, 1, 9])
+    memory = _memory(tables + rows, dim, dtype)
+    where, numbers = address(dtype) if dim else 0, np.empty(len(flips), dtype)
+    h = where, flips, memory[:tables].reshape(-1), numbers, bounds
+    return h, memory[tables:]
 
 
 @jit
-def fill(layout, row, h):
+def fill(layout, row, h, team):
     """Write D_m of the coefficients ``row`` of the strings into h."""
     flips, starts, signs, bounds = layout
-    _, tables, numbers, _ = h
+    _, _, tables, numbers, _ = h
     count = bounds[0, 1, 9]
     dim = tables.size // max(count, 1)
+    wait(team)
     for m in range(flips.size):
         if m < count:
             table = tables[m * dim : (m + 1) * dim]
-            table[:] = 0.0
-            for s in range(starts[m], starts[m + 1]):
-                table[signs[s]] = row[s]
-            walsh_hadamard(table, U(table.size - 1))
-        else:
+            own = mine(table, team)
+            for i in range(own.size):
+                own[i] = 0.0
+            wait(team)
+            if team[0] == 0:
+                for s in range(starts[m], starts[m + 1]):
+                    table[signs[s]] = row[s]
+            wait(team)
+            transform(table, U(dim - 1), team)
+        elif team[0] == 0:
             numbers[m] = row[starts[m]]
+    wait(team)
 
 
 @jit
-def halve(h, rough):
+def halve(h, rough, team):
     """Write the same Hamiltonian in float32."""
-    for i in range(h[1].size):
-        rough[1][i] = h[1][i]
-    for m in range(h[2].size):
-        rough[2][m] = h[2][m]
+    count = h[4][0, 1, 9]
+    dim = h[2].size // max(count, 1)
+    for m in range(count):
+        table, single = h[2][m * dim : (m + 1) * dim], rough[2][m * dim : (m + 1) * dim]
+        given, own = mine(table, team), mine(single, team)
+        for i in range(own.size):
+            own[i] = given[i]
+    if team[0] == 0:
+        for m in range(h[3].size):
+            rough[3][m] = h[3][m]
+    wait(team)
 
 
 @inline
 def gather(out, h, v, g, far, group, lane):
     """Add sum_m D_m[i] v[i ^ m] over the flips of one group to a tile."""
-    flips, tables, numbers, bounds = h
+    _, flips, tables, numbers, bounds = h
     for m in range(U(bounds[0, far, group]), U(bounds[0, far, group + 1])):
         table = load(tables, m * U(v.size) + g)
         out = add_product(out, table, load_flipped(v, g, flips[m], lane))
@@ -186,7 +245,7 @@ def gather(out, h, v, g, far, group, lane):
 @inline
 def apply_tile(h, v, out, g, far):
     """Write (far: add to) a tile of H v; return <v|H v> so far of it."""
-    flips, tables, numbers, bounds = h
+    _, flips, tables, numbers, bounds = h
     tile = load(out, g) if far else zero(v)
     for m in range(U(bounds[0, far, 0]), U(bounds[0, far, 1])):
         table = load(tables, m * U(v.size) + g)
@@ -206,23 +265,38 @@ def apply_tile(h, v, out, g, far):
 
 
 @jit
-def apply(h, v, out):
-    """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
-    bounds, total = h[3], 0.0
+def apply_to(h, v, out, team):
+    """Compute this thread's part of H v; return all of <v|H v>.
+
+    Blocks first, which the cache holds, then columns through all of them for the flips
+    that lead from one to another: two passes over memory, however many flips.
+    """
+    bounds, block, total = h[4], block_size(v), 0.0
     tile = U(TILE_BYTES // v.itemsize)
     reaches = bounds[0, 1, 0] < bounds[0, 1, 9] or bounds[1, 1, 0] < bounds[1, 1, 9]
     for far in range(2 if reaches else 1):
-        total, columns = 0.0, U(1) << U(BLOCK_BITS) if far else tile
-        for column in range(U(0), columns, tile):
-            for g in range(column, U(v.size), columns):
-                total += apply_tile(h, v, out, g, far)
+        length = min(block, U(COLUMN)) if far else block
+        count = block // length if far else U(v.size) // block
+        first, end = share(count, team)
+        for k in range(first, end):
+            total, begin = 0.0, k * length
+            for row in range(begin, U(v.size) if far else begin + U(1), block):
+                for g in range(row, row + length, tile):
+                    total += apply_tile(h, v, out, g, far)
+            put(total, k, team)
+        total = together(count, team)
     return total
 
 
 @jit
-def apply_rows(layout, rows, vectors, out, first, last):
+def apply(h, v, out, team):
+    """Compute out[i] = sum_m D_m[i] v[i ^ m] and return <v|out>."""
+    return call(h[0], h, v, out, team)
+
+
+@jit
+def apply_rows(layout, rows, vectors, out, h, team, first, last):
     """Apply the Hamiltonian with coefficients rows[b] to vectors[b], row by row."""
-    h = allocate(layout, vectors.shape[1], vectors)
     for b in range(first, last):
-        fill(layout, rows[b], h)
-        apply(h, vectors[b], out[b])
+        fill(layout, rows[b], h, team)
+        apply(h, vectors[b], out[b], team)

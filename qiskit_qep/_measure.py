@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,10 @@ def measure(
     """
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
-    beta, weights, probe = _per_sample(nudge, seed, step, len(x))
+    beta, weights, probe = _stencil(nudge)
+    if nudge.signed:
+        sign = _signs(seed, step, len(beta) + 1, len(x))
+        beta, weights, probe = beta * sign, weights * sign, probe * sign
     free_weight = weights[np.equal(nudge.nodes, 0)].sum(axis=0).real
     rows = model.coefficients(theta, x)
 
@@ -92,7 +95,8 @@ def measure(
     )
     if nudge.signed:
         made = replace(made, stds=scatter(model, theta, x, change))
-    made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
+    if raw is not None or nudge.probe:
+        made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
     return made, _near_gap(model, nudge, slope, free), free
 
 
@@ -104,20 +108,18 @@ def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
     return slope / np.maximum(length, 1e-300), length
 
 
-def _per_sample(
-    nudge: Nudge, seed: int, step: int, batch: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the nodes to prepare, all weights and all probes, (nodes, batch, 1)."""
+@lru_cache(maxsize=16)
+def _stencil(nudge: Nudge) -> tuple[NDArray[Any], ...]:
+    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1)."""
     nodes = np.array(nudge.nodes)
-    sign = np.ones((batch, 1))
-    if nudge.signed:
-        rng = streams(seed, step, len(nodes) + 1, batch)
-        sign = np.array([g.choice([-1.0, 1.0]) for g in rng])[:, None]
-    prepared, weights, probe = (
-        np.array(numbers)[:, None, None] * sign
-        for numbers in (nodes[nodes != 0], nudge.weights, nudge.probe)
-    )
-    return prepared, weights, probe
+    every = nodes[nodes != 0], nudge.weights, nudge.probe
+    return tuple(np.array(numbers)[:, None, None] for numbers in every)
+
+
+def _signs(seed: int, step: int, phase: int, batch: int) -> Array:
+    """Return the sign that every sample draws, shape (batch, 1)."""
+    rng = streams(seed, step, phase, batch)
+    return np.array([g.choice([-1.0, 1.0]) for g in rng])[:, None]
 
 
 def _settle(
@@ -152,7 +154,7 @@ def _settle(
     if loss.needs_prediction or follows:
         free = equilibrium(operators, rows, start=begin, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        start = free[np.tile(np.arange(batch), len(rng) - 1)]
+        start = free[np.arange((len(rng) - 1) * batch) % batch]
         later, left = nudged_rows(slope), reduce(add, rng[1:])
         return free, equilibrium(operators, later, start=start, rng=left), slope
     slope = loss.slope(np.zeros(targets.shape), targets)
@@ -171,14 +173,12 @@ def _combine(
     covariance = np.zeros((batch, size, size)) if noisy else None
     prepared = 0
     for node, weight in zip(nudge.nodes, weights, strict=True):
-        if node == 0:
-            phase = free
-        else:
-            phase = nudged[slice(prepared * batch, (prepared + 1) * batch)]
-            prepared += 1
-        change += (weight * phase.values).real
+        phase, first = (nudged, prepared) if node else (free, 0)
+        rows, prepared = slice(first, first + batch), prepared + batch * (node != 0)
+        change += (weight * phase.values[rows]).real
         if covariance is not None:
-            covariance += np.abs(weight[:, :, None]) ** 2 * covariance_of(phase)
+            every = covariance_of(phase)[rows]
+            covariance += np.abs(weight[:, :, None]) ** 2 * every
     if nudge.signed and batch > 1:  # any number may stand for <A>_0 but the row's own
         others = (nudged.values.sum(axis=0) - nudged.values) / (batch - 1)
         change -= weights.sum(axis=0) * others
@@ -228,8 +228,14 @@ def pull(model: Model, slope: Array) -> Array:
     Operators other than Pauli sums have no bound; those that settle them refuse a nudge
     that leaves no state.
     """
+    return np.asarray(np.abs(slope) @ _readout_sizes(model))
+
+
+@lru_cache(maxsize=16)
+def _readout_sizes(model: Model) -> Array:
+    """Bound the size of every value that is read out."""
     sizes = [
         np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 0.0
         for op in model.readout
     ]
-    return np.asarray(np.abs(slope) @ sizes)
+    return np.array(sizes)

@@ -161,15 +161,14 @@ class Model:
             )
         return theta, x
 
-    def pullback(self, theta: ArrayLike, x: ArrayLike, v: Array) -> tuple[Array, Array]:
+    def pullback(self, theta: Array, x: Array, v: Array) -> tuple[Array, Array]:
         """Turn derivatives by coefficients into those by theta and x, per sample.
 
         Args:
-            theta: Shape (num_trainable,).
-            x: Shape (batch, num_inputs), or one row.
+            theta: Shape (num_trainable,), as ``check`` returns it.
+            x: Shape (batch, num_inputs), likewise.
             v: Shape (batch, num_operators); readout and fixed columns are not used.
         """
-        theta, x = self.check(theta, x)
         return self._map.pullback(theta, x, v[:, : self.num_driven])
 
     @property

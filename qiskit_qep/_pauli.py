@@ -28,6 +28,8 @@ Layout = tuple[
     "NDArray[np.uint64]", "NDArray[np.int64]", "NDArray[np.uint64]", "NDArray[np.int64]"
 ]
 
+Sparse = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.float64]"]
+
 T = TypeVar("T")
 TILE = 32  # as in _kernels, which is not imported before it is needed
 BLOCK_BITS = 18
@@ -114,8 +116,24 @@ class PauliTerms:
         return np.array([1.0, 1.0, -1.0, -1.0])[self.num_y % 4]
 
     @cached_property
-    def _transposed(self) -> Any:
-        return self.weights.T.tocsr()
+    def _to_strings(self) -> dict[bool, Sparse]:
+        """Coefficients of operators to those of the layout's strings.
+
+        With True the identity is kept, with False it is not.
+        """
+        made, order = {}, self.layout[0]
+        for identity in (True, False):
+            kept = identity | ((self.flips | self.signs) != 0)
+            weights = self.weights.multiply(self.factors * kept).T.tocsr()[order]
+            made[identity] = weights.indptr, weights.indices, weights.data
+        return made
+
+    @cached_property
+    def _to_operators(self) -> Sparse:
+        """Values of the layout's strings to those of operators."""
+        order = self.layout[0]
+        weights = self.weights.multiply(self.factors).tocsr()[:, order]
+        return weights.indptr, weights.indices, weights.data
 
     @cached_property
     def layout(self) -> tuple[NDArray[np.int64], Layout]:
@@ -153,31 +171,24 @@ class PauliTerms:
             identity: Whether to keep multiples of the identity. They change no state,
                 but a large one costs a solver as many digits as it is larger than H.
         """
-        order, layout = self.layout
-        # A sparse product adds in the same order whatever the batch: BLAS does not,
-        # and a batch may be cut anywhere without changing a bit.
-        rows = (self._transposed @ coefficients.T).T * self.factors
-        if not identity:
-            rows[:, (self.flips | self.signs) == 0] = 0.0
-        rows = np.ascontiguousarray(rows[:, order])
-        return Hamiltonians(self.dim, self.is_real, layout, rows)
+        from . import _kernels
+
+        matrix, parts = self._to_strings[identity], [coefficients]
+        if np.iscomplexobj(coefficients):
+            parts = [coefficients.real, coefficients.imag]
+        rows = np.empty((len(parts), len(coefficients), len(self.flips)))
+        for part, out in zip(parts, rows, strict=True):
+            _kernels.sparse_rows(matrix, np.ascontiguousarray(part, np.float64), out)
+        summed = rows[0] if len(parts) == 1 else rows[0] + 1j * rows[1]
+        return Hamiltonians(self.dim, self.is_real, self.layout[1], summed)
 
     def string_values(
         self, left: NDArray[Any], right: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Return Re <l|P_s|r> of every string for every row, (batch, num_strings)."""
-        from . import _expectations, _kernels
-
-        order, layout = self.layout
-        is_real = np.isrealobj(left) and np.isrealobj(right) and self.is_real
-        bra, ket = (to_real(v, is_real) for v in (left, right))
-        out = np.empty((len(bra), len(self.flips)))
-        _kernels.over_rows(
-            lambda a, b: _expectations.expectations(layout, bra, ket, out, a, b),
-            *bra.shape,
-        )
-        values = np.empty(out.shape)
-        values[:, order] = out
+        order = self.layout[0]
+        values = np.empty((len(left), len(order)))
+        values[:, order] = self._sums(left, right)
         values *= self.factors
         return values
 
@@ -188,7 +199,27 @@ class PauliTerms:
 
         The imaginary part is that of <l|A_k|-i r>.
         """
-        return np.asarray((self.weights @ self.string_values(left, right).T).T)
+        from . import _kernels
+
+        out = np.empty((len(left), self.weights.shape[0]))
+        _kernels.sparse_rows(self._to_operators, self._sums(left, right), out)
+        return out
+
+    def _sums(self, left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the sums over all amplitudes of every string of the layout."""
+        from . import _expectations, _kernels
+
+        is_real = np.isrealobj(left) and np.isrealobj(right) and self.is_real
+        bra = to_real(left, is_real)
+        ket = bra if right is left else to_real(right, is_real)
+        out = np.empty((len(bra), len(self.flips)))
+        args = (self.layout[1], bra, ket, out)
+        _kernels.over_rows(
+            lambda a, b: _expectations.expectations(*args, a, b),
+            len(bra) * len(args[0][0]),  # flip by flip
+            bra.shape[1],
+        )
+        return out
 
 
 def to_real(vectors: NDArray[Any], is_real: bool) -> NDArray[np.float64]:
@@ -248,8 +279,10 @@ class Hamiltonians:
         is_real = self.is_real and np.isrealobj(vectors)
         given, rows = to_real(vectors, is_real), np.ascontiguousarray(self.rows)
         out = np.empty_like(given)
-        _kernels.over_rows(
-            lambda a, b: _kernels.apply_rows(self.layout, rows, given, out, a, b),
+        args, kind = (self.layout, rows, given, out), (out.shape[1], np.float64)
+        _kernels.in_teams(
+            lambda *where: _kernels.apply_rows(*args, *where),
+            lambda: _kernels.room_for(self.layout, *kind)[0],
             *out.shape,
         )
         return from_real(out, self.dim, is_real)

@@ -2,23 +2,26 @@
 
 import numpy as np
 
-from ._kernels import U, jit, walsh_hadamard
+from ._native import U, jit
 from ._simd import popcount
+from ._walsh import walsh_hadamard
 
 BLOCK = 64  # probabilities that are skipped at once, and shots in one word
 
 
 @jit
-def born(parts, mask, weights):
-    """Write |<i|U|v>|^2 for the rows (re, im) of v, used up, U being Hadamard gates.
+def born(parts, mask):
+    """Replace the rows (re, im) of v by |<i|U|v>|^2 in the first of them.
 
-    The gates act on the qubits of the mask; the weights' sum is left as it comes.
+    U is Hadamard gates on the qubits of the mask; the sum is left as it comes.
     """
-    weights[:] = 0.0
     for part in parts:
         walsh_hadamard(part, mask)
+    for i in range(parts.shape[1]):
+        parts[0, i] *= parts[0, i]
+    for part in parts[1:]:
         for i in range(part.size):
-            weights[i] += part[i] * part[i]
+            parts[0, i] += part[i] * part[i]
 
 
 @jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, overload
 
@@ -54,4 +55,4 @@ def streams(seed: int, step: int, phase: int, batch: int) -> Streams:
 
 def new_seed() -> int:
     """Draw a seed from the operating system."""
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return secrets.randbits(63)

@@ -5,7 +5,7 @@ alpha holds the diagonal, beta the positive off-diagonal; ``size`` of them count
 
 import numpy as np
 
-from ._kernels import jit
+from ._native import jit
 
 
 @jit
@@ -75,7 +75,11 @@ def tridiagonal_lowest(alpha, beta, size, guess, vector, inverse):
         vector[size - 1] *= inverse[size - 1]
         for i in range(size - 2, -1, -1):
             vector[i] = (vector[i] - beta[i] * vector[i + 1]) * inverse[i]
-        vector[:size] /= np.sqrt(np.sum(vector[:size] ** 2))
+        squares = 0.0
+        for i in range(size):
+            squares += vector[i] * vector[i]
+        for i in range(size):
+            vector[i] /= np.sqrt(squares)
     return x
 
 

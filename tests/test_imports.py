@@ -16,9 +16,11 @@ PACKAGE = ROOT / "qiskit_qep"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
-    ["_simd"],
+    ["_native"],
+    ["_simd", "_team"],
     [
         "_kernels",
+        "_walsh",
         "_evolution",
         "_expectations",
         "_tridiagonal",

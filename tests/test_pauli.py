@@ -1,5 +1,6 @@
 """Pauli sums by flip mask and their compiled loops, against Kronecker products."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numba
@@ -11,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 import reference
-from qiskit_qep import _expectations, _kernels, _pauli
+from qiskit_qep import _expectations, _kernels, _pauli, _team, _walsh
 from qiskit_qep._pauli import PauliTerms
 
 
@@ -259,8 +260,10 @@ def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
         monkeypatch.setattr(_pauli, "BLOCK_BITS", bits)
         h = PauliTerms.of(operators).hamiltonian(row[None])
         v = draw_vectors(rng, 1, num_qubits, float).astype(dtype)
-        out = np.empty_like(v)
-        _kernels.apply_rows(h.layout, h.rows.astype(dtype), v, out, 0, 1)
+        out, team = np.empty_like(v), _kernels.alone(v.size)
+        room, _ = _kernels.room_for(h.layout, v.size, dtype)
+        _kernels.fill(h.layout, h.rows[0], room, team)
+        energy = _kernels.apply(room, v[0], out[0], team)
         expected = (
             reference.matrix(
                 SparsePauliOp.sum(
@@ -272,6 +275,7 @@ def test_both_precisions_apply_the_same_matrix(monkeypatch, num_qubits, dtype):
         assert np.abs(expected).max() > 0.01
         atol = np.finfo(dtype).eps * 10 * np.abs(row).sum()
         np.testing.assert_allclose(out[0], expected, atol=atol)
+        np.testing.assert_allclose(energy, v[0] @ expected, atol=atol)
 
 
 @given(st.integers(0, 13), st.integers(1, 20), st.integers(0, 2**32 - 1))
@@ -294,11 +298,11 @@ def test_sums_of_any_signs(num_qubits, number, seed):
 def test_a_walsh_hadamard_transform_is_its_own_inverse(num_qubits, seed):
     a = np.random.default_rng(seed).standard_normal(2**num_qubits)
     b = a.copy()
-    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
+    _walsh.walsh_hadamard(b, np.uint64(len(a) - 1))
     index = np.arange(len(a))
     signs = 1.0 - 2.0 * (np.bitwise_count(index[:, None] & index) & 1)
     np.testing.assert_allclose(b, signs @ a, atol=1e-11)
-    _kernels.walsh_hadamard(b, np.uint64(len(a) - 1))
+    _walsh.walsh_hadamard(b, np.uint64(len(a) - 1))
     np.testing.assert_allclose(b, len(a) * a, atol=1e-10)
 
 
@@ -310,7 +314,7 @@ def test_a_transform_is_a_hadamard_gate_on_every_qubit_of_the_mask(mask):
     for q in range(4):  # qubit 0 rightmost
         gate = np.kron(hadamard if mask >> q & 1 else np.eye(2), gate)
     rotated = v.copy()
-    _kernels.walsh_hadamard(rotated, np.uint64(mask))
+    _walsh.walsh_hadamard(rotated, np.uint64(mask))
     assert np.abs(rotated - v).max() > 0.01
     close(rotated, np.sqrt(2.0) ** mask.bit_count() * (gate @ v))
 
@@ -349,6 +353,64 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, real):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)
+
+
+def test_threads_share_a_large_state_and_change_no_bit(monkeypatch):
+    n = _team.BLOCK_BITS + 2  # four blocks: three threads have unequal shares
+    masks = [
+        *((1 << q, 2 << q) for q in range(n - 1)),
+        (1 << n - 1, 0),
+        (0, 9 << n - 4),
+    ]
+    terms = PauliTerms.of([SparsePauliOp(string(n, *pair)) for pair in masks])
+    rng = np.random.default_rng(2)
+    coefficients = rng.uniform(0.5, 1.5, (1, len(masks)))
+    h, v, results = terms.hamiltonian(coefficients), draw_vectors(rng, 1, n, float), []
+    for number in (1, 2, 3):
+        with monkeypatch.context() as patch:
+            sizes = used_threads(patch, number)
+            results.append((h.apply(v)[0], terms.expectations(v, v)[0]))
+            assert max(sizes, default=1) == number
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+    index, image = np.arange(2**n), np.zeros(2**n)
+    for (flip, sign), c in zip(masks, coefficients[0], strict=True):
+        parity = 1.0 - 2.0 * (np.bitwise_count(index & sign) & 1)
+        image[index ^ flip] += c * parity * v[0]
+    close(results[0][0], image)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_transform_by_threads_is_the_transform(threads):
+    bits, rng = _team.BLOCK_BITS + 2, np.random.default_rng(3)
+    mask = np.uint64(2**bits - 1 - 2**4 - 2 ** (bits - 2))
+    a = rng.standard_normal(2**bits)
+    shared, alone = a.copy(), a.copy()
+    _walsh.walsh_hadamard(alone, mask)
+    with ThreadPoolExecutor(threads) as pool:
+        members = _team.team_of(threads, a.size)
+        list(pool.map(lambda member: _walsh.transform(shared, mask, member), members))
+    np.testing.assert_allclose(shared, alone, rtol=0, atol=1e-9)
+    assert np.abs(alone - a).max() > 1.0
+
+
+def test_threads_settle_a_large_state_together(monkeypatch):
+    model = qep.models.transverse_field_ising(
+        _team.BLOCK_BITS + 1, edges="chain", readout=[0]
+    )
+    n = _team.BLOCK_BITS + 1
+    theta = np.concatenate([np.full(n - 1, 0.3), np.full(n, 1.0), np.full(n, 0.2)])
+    found = []
+    for number in (1, 2):
+        with monkeypatch.context() as patch:
+            sizes = used_threads(patch, number)
+            found.append(qep.Exact()(model.operators, model.coefficients(theta, [])))
+            assert max(sizes, default=1) == number
+    assert found[0].residual.max() <= 1e-10
+    for name in ("values", "gap", "residual"):
+        assert np.array_equal(*(getattr(phase, name) for phase in found))
+    assert np.array_equal(found[0].state[0], found[1].state[0])
 
 
 def test_every_row_is_computed_alone():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +85,8 @@ class Exact:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
         """Settle every row; see ``Equilibrium``. Nothing is drawn."""
+        from .. import _kernels
+
         terms = pauli_terms(operators)
         if self.level >= terms.dim:
             raise ValueError(
@@ -104,11 +105,14 @@ class Exact:
         states, gaps, residuals, overlaps = settle(
             h, starts, self.level, self.tolerance
         )
-        scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
-        if starts is None:
-            _warn_degenerate(gaps, scale)
-        _warn_lost(overlaps)
-        _warn_rough(residuals, self.tolerance, gaps, scale)
+        # One compiled look at all, rather than five calls of NumPy.
+        limits = NEARLY_DEGENERATE, 2 * self.tolerance, SAME_SYMMETRY
+        if _kernels.doubtful(h.rows, gaps, residuals, overlaps, *limits):
+            scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
+            if starts is None:
+                _warn_degenerate(gaps, scale)
+            _warn_lost(overlaps)
+            _warn_rough(residuals, self.tolerance, gaps, scale)
         values = terms.expectations(states, states)
         return Phase(
             values, gap=gaps, residual=residuals, state=(states, coefficients.copy())
@@ -142,18 +146,6 @@ class Exact:
         return 2.0 * terms.expectations(states, changes)
 
 
-@lru_cache(maxsize=8)
-def _generic(dim: int, count: int) -> Array:
-    """Return starting vectors with weight in every symmetry sector.
-
-    The first is close to |+>, where the ground state of a weakly coupled network in
-    transverse fields lies; |+> itself would never see the sectors that it is not in.
-    """
-    noise = np.random.default_rng(dim).standard_normal((count, dim))
-    noise[0] = 1.0 + 0.5 * noise[0]
-    return noise
-
-
 def _diagonalize(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
 ) -> tuple[NDArray[Any], Array, Array, Array]:
@@ -183,25 +175,34 @@ def _lanczos(
     from .. import _eigenstates, _kernels
 
     follow, copies = starts is not None, 1 if h.is_real else 2
-    generic = to_real(_generic(h.dim, level + 2), h.is_real)
-    begins = generic if starts is None else to_real(starts, h.is_real)
-    batch, dim = len(h.rows), generic.shape[1]
-    states = np.empty((batch, dim))
-    results = (states, *np.empty((4, batch)))
-    args = (h.layout, h.rows, begins, generic, copies, level, follow, tolerance)
-    keep, keep_single = (
-        KEEP_ROWS if size * KEEP_ROWS * dim <= KEEP_BYTES else 4 for size in (8, 4)
+    batch, dim = len(h.rows), copies * h.dim
+    states, numbers = np.empty((batch, dim)), np.empty((4, batch))
+    begins = states if starts is None else to_real(starts, h.is_real)
+    args = (h.layout, h.rows, begins, level, follow, tolerance, (states, *numbers))
+    mixed = dim if dim >= SINGLE_DIM else 0
+    most = copies * (level + 1 + (_eigenstates.MAX_LEVELS if follow else 0))
+
+    def room() -> Any:
+        kinds = (dim, np.float64), (mixed, np.float32)
+        keep = [_rows_to_keep(*kind) for kind in kinds]
+        exact, rows = _kernels.room_for(h.layout, *kinds[0], keep[0] + most)
+        rough, single = _kernels.room_for(h.layout, *kinds[1], keep[1] + most)
+        bases = rows[: keep[0]], single[: keep[1]]
+        return exact, rough, *bases, rows[keep[0] :], single[keep[1] :], copies
+
+    _kernels.in_teams(
+        lambda *where: _eigenstates.settle(*args, *where), room, batch, dim
     )
+    gaps, residuals, overlaps = numbers[1:]
+    return from_real(states, h.dim, h.is_real), gaps, residuals, overlaps
 
-    mixed = dim >= SINGLE_DIM
 
-    def work(first: int, last: int) -> None:
-        basis = _kernels.aligned(keep, dim, np.float64)
-        single = _kernels.aligned(keep_single, dim, np.float32) if mixed else basis[:0]
-        _eigenstates.settle(*args, basis, single, results, first, last)
-
-    _kernels.over_rows(work, batch, 64 * dim)
-    return from_real(states, h.dim, h.is_real), results[2], results[3], results[4]
+def _rows_to_keep(dim: int, dtype: type) -> int:
+    """Return the number of vectors in a Lanczos basis."""
+    if dim == 0:
+        return 0
+    fits = KEEP_ROWS * dim * np.dtype(dtype).itemsize <= KEEP_BYTES
+    return KEEP_ROWS if fits else 4
 
 
 def _solve(
@@ -212,11 +213,15 @@ def _solve(
 
     given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
     out, residuals = np.empty_like(given), np.empty(len(given))
-    args = (h.layout, h.rows, right, given, 1 if h.is_real else 2, RESPONSE_TOLERANCE)
-    _kernels.over_rows(
-        lambda a, b: _eigenstates.respond(*args, out, residuals, a, b),
-        len(given),
-        64 * given.shape[1],
+    args = (h.layout, h.rows, right, given, RESPONSE_TOLERANCE, out, residuals)
+    kind = (given.shape[1], np.float64)
+
+    def room() -> Any:
+        made, rows = _kernels.room_for(h.layout, *kind, 4 if h.is_real else 5)
+        return made, rows[:3], rows[3:]
+
+    _kernels.in_teams(
+        lambda *where: _eigenstates.respond(*args, *where), room, *given.shape
     )
     changes = from_real(out, h.dim, h.is_real)
     for b in np.flatnonzero(~np.isfinite(residuals)):
@@ -255,7 +260,8 @@ def _solve_excited(
 def _warn_degenerate(gaps: Array, scale: Array) -> None:
     """Say which sample has no state of its own, and what to do."""
     close = gaps <= NEARLY_DEGENERATE * scale
-    for sample in np.flatnonzero(close)[:1]:
+    if close.any():
+        sample = int(np.argmax(close))
         nearly = "nearly " if gaps[sample] > 1e-9 * scale[sample] else ""
         _warn(
             f"sample {sample}{_more(close)} is {nearly}degenerate: gap "
@@ -267,7 +273,8 @@ def _warn_degenerate(gaps: Array, scale: Array) -> None:
 def _warn_lost(overlaps: Array) -> None:
     """Say which sample was not found again after the nudge."""
     lost = overlaps < SAME_SYMMETRY
-    for sample in np.flatnonzero(lost)[:1]:
+    if lost.any():
+        sample = int(np.argmax(lost))
         _warn(
             f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
             f"with the free state is {overlaps[sample]:.2g}; lower beta"
@@ -278,7 +285,8 @@ def _warn_rough(residuals: Array, tolerance: float, gaps: Array, scale: Array) -
     """Say which sample the solver did not settle as far as was asked."""
     # Rounding bounds what |H v - E v| can be: a few ulp of the largest coefficients.
     rough = residuals > np.maximum(2 * tolerance, 1e-12 * scale)
-    for sample in np.flatnonzero(rough)[:1]:
+    if rough.any():
+        sample = int(np.argmax(rough))
         _warn(
             f"sample {sample}{_more(rough)} did not converge: residual "
             f"{residuals[sample]:.2g}, tolerance {tolerance:.2g}, gap "

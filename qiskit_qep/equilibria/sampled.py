@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 
 MULTINOMIAL = 1 << 12  # outcomes; measured with 10^4 shots
+# From here states are turned in float32, five times as fast at 2^20. Probabilities are
+# then off by 1e-7 in all, which 10^13 shots would show.
+SINGLE_DIM = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class Sampled:
         return values, covariance, shots * len(settings)
 
 
-def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[np.float64]:
+def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[Any]:
     """Return the weight of every bitstring of a state measured in a setting.
 
     Weights are probabilities times the squared length of the state and a power of two.
@@ -149,13 +152,14 @@ def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[np.float64]:
         turns = np.bitwise_count(index & np.uint64(in_y))
         state = state * np.array([1, -1j, -1, 1j])[turns % 4]
     parts = [state] if np.isrealobj(state) else [state.real, state.imag]
-    weights = np.empty(len(state))
-    _sampling.born(np.array(parts), np.uint64(setting.flips), weights)
-    return weights
+    kind = np.float32 if len(state) >= SINGLE_DIM else np.float64
+    turned: NDArray[Any] = np.array(parts, kind)
+    _sampling.born(turned, np.uint64(setting.flips))
+    return np.asarray(turned[0])
 
 
 def draw(
-    weights: NDArray[np.float64], shots: int, rng: np.random.Generator
+    weights: NDArray[Any], shots: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Draw shots and return the distinct outcomes with their counts.
 
