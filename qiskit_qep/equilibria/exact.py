@@ -154,6 +154,13 @@ def _generic(dim: int, count: int) -> Array:
     return noise
 
 
+def lowest(h: Hamiltonians) -> tuple[Array, Array]:
+    """Return the ground states' energies and gaps of a batch, degenerate or not."""
+    dense = h.dim <= 1 << DENSE_QUBITS
+    states, gaps, _, _ = (_diagonalize if dense else _lanczos)(h, None, 0, 1e-10)
+    return np.asarray((states.conj() * h.apply(states)).sum(axis=1).real), gaps
+
+
 def _diagonalize(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
 ) -> tuple[NDArray[Any], Array, Array, Array]:
