@@ -108,6 +108,9 @@ class Exact:
         if starts is None:
             _warn_degenerate(gaps, scale)
         _warn_lost(overlaps)
+        if start is not None and not self.follow:
+            kept = np.abs((start.state[0].conj() * states).sum(axis=1)) ** 2
+            _warn_crossed(self.level, kept)
         _warn_rough(residuals, self.tolerance, gaps, scale)
         values = terms.expectations(states, states)
         return Phase(
@@ -278,6 +281,17 @@ def _warn_lost(overlaps: Array) -> None:
         _warn(
             f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
             f"with the free state is {overlaps[sample]:.2g}; lower beta"
+        )
+
+
+def _warn_crossed(level: int, overlaps: Array) -> None:
+    """Say of which sample the nudge made another state level n."""
+    crossed = overlaps < SAME_SYMMETRY
+    for sample in np.flatnonzero(crossed)[:1]:
+        _warn(
+            f"sample {sample}{_more(crossed)} crossed a level: its level {level} "
+            f"overlaps with that of the free phase by {overlaps[sample]:.2g}; lower "
+            "beta, or use Exact(follow=True)"
         )
 
 
