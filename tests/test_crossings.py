@@ -15,8 +15,8 @@ def memory():
     r"""Return a spin b in a field that a conserved spin a sets, and its gradient.
 
     H = d Z_a + j Z_a Z_b - h X_b - b Z_b + beta Z_b has, for Z_a = s, the energies
-    d s - r_s with r_s^2 = h^2 + f_s^2 and f_s = j s - b + beta. They cross at BETA, as d
-    is chosen, and the free ground state has s = -1.
+    d s - r_s with r_s^2 = h^2 + f_s^2 and f_s = j s - b + beta. They cross at BETA, as
+    d is chosen, and the free ground state has s = -1.
     """
     h, j, b = 0.5, 0.8, 0.2
     r = {s: np.hypot(h, j * s - b + BETA) for s in (1, -1)}
