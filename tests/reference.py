@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 from scipy import sparse
+from scipy.linalg import expm
 
 import qiskit_qep as qep
 
@@ -41,6 +42,15 @@ def settle(operators, row, level=0):
     energies, vectors = np.linalg.eigh(total(operators, row))
     v = vectors[:, level]
     return energies, expectations(operators, v, v).real
+
+
+def thermal(operators, row, temperature):
+    """Return tr(rho A_k) of every operator, rho by Pade's matrix exponential."""
+    h = total(operators, row)
+    h = h - np.linalg.eigvalsh(h)[0] * np.eye(len(h))  # its trace shall not overflow
+    rho = expm(-h / temperature)
+    rho /= np.trace(rho)
+    return np.array([(matrix(op) @ rho).trace().real for op in operators])
 
 
 def gap(energies, level=0):

@@ -132,7 +132,7 @@ def by_gates(preparation):
     return twin
 
 
-def thermal(operators, coefficients, level=0):
+def boltzmann(operators, coefficients, level=0):
     """Average diagonal operators over all configurations."""
     diagonals = np.array([reference.matrix(op).diagonal().real for op in operators])
     energies = coefficients @ diagonals
@@ -142,6 +142,17 @@ def thermal(operators, coefficients, level=0):
 
 TEMPERATURE = 3.0
 CLASSICAL = {"stride": 30.0, "kind": SPINS, "make": reference.classical}
+
+
+def thermal(temperature):
+    """Settle at a temperature by the slow twin, whatever the level."""
+
+    def twin(operators, coefficients, level=0):
+        return None, reference.thermal(operators, coefficients, temperature)
+
+    return twin
+
+
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
 TABLE = {
@@ -149,6 +160,13 @@ TABLE = {
     "Exact, level 1": Row(qep.Exact(level=1), level=1),
     "Exact, settled afresh": Row(qep.Exact(follow=False)),
     "Sampled": Row(qep.Sampled(2000), exact=False),
+    "Thermal": Row(qep.Thermal(0.7), twin=thermal(0.7)),
+    "Thermal, random vectors": Row(
+        qep.Thermal(2.0, vectors=200), exact=False, twin=thermal(2.0)
+    ),
+    "Sampled, Thermal": Row(
+        qep.Sampled(2000, qep.Thermal(0.7)), exact=False, twin=thermal(0.7)
+    ),
     "Uncoupled": Row(Uncoupled(), twin=uncoupled),
     "Prepared, a ramp": Row(
         qep.Prepared(RAMP), stationary=False, twin=by_gates(RAMP), make=reference.ising
@@ -165,7 +183,7 @@ TABLE = {
     "Annealed, at a temperature": Row(
         qep.Annealed(1000, 40, (TEMPERATURE, TEMPERATURE), average=True),
         exact=False,
-        twin=thermal,
+        twin=boltzmann,
         **CLASSICAL,
     ),
     "Gaussian": Row(

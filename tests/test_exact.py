@@ -261,7 +261,9 @@ def test_a_state_is_followed_through_a_crossing(num_spins, level):
     followed = qep.Exact(level=level)(operators, nudged, start=free[[0, 0]])
     np.testing.assert_allclose(followed.values, free.values[[0, 0]], atol=1e-8)
     assert followed.residual.max() < 1e-10
-    fresh = qep.Exact(level=level, follow=False)(operators, nudged, start=free[[0, 0]])
+    afresh = qep.Exact(level=level, follow=False)
+    with pytest.warns(UserWarning, match=r"sample 1 crossed a level: .*follow=True"):
+        fresh = afresh(operators, nudged, start=free[[0, 0]])
     assert fresh.values[:, -1] == pytest.approx([sign, -sign], abs=1e-8)
     for b, n in ((0, level), (1, level)):
         expected = reference.settle(operators, nudged[b], n)[1]

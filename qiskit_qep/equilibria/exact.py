@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ import numpy as np
 from .._equilibrium import Phase
 from .._model import pauli_terms
 from .._pauli import from_real, to_real
+from . import _doubts as doubts
 from ._branch import continue_branch
+from ._doubts import NEARLY_DEGENERATE, SAME_SYMMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,6 @@ KEEP_ROWS = 160
 # on, but smaller registers then never wait for the compilation of a second precision.
 SINGLE_DIM = 1 << 11
 RESPONSE_TOLERANCE = 1e-10  # of the source; a gradient has as many digits
-SAME_SYMMETRY = 0.01  # as in _eigenstates
-NEARLY_DEGENERATE = 2e-3  # gap as a share of the largest coefficient
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,12 @@ class Exact:
         if _kernels.doubtful(h.rows, gaps, residuals, overlaps, *limits):
             scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
             if starts is None:
-                _warn_degenerate(gaps, scale)
-            _warn_lost(overlaps)
-            _warn_rough(residuals, self.tolerance, gaps, scale)
+                doubts.degenerate(gaps, scale)
+            doubts.lost(overlaps)
+            doubts.rough(residuals, self.tolerance, gaps, scale)
+        if start is not None and not self.follow:
+            kept = np.abs((start.state[0].conj() * states).sum(axis=1)) ** 2
+            doubts.crossed(self.level, kept)
         values = terms.expectations(states, states)
         return Phase(
             values, gap=gaps, residual=residuals, state=(states, coefficients.copy())
@@ -144,6 +146,13 @@ class Exact:
         sources = terms.hamiltonian(direction, identity=False).apply(states)
         changes = _solve(h, states, sources)
         return 2.0 * terms.expectations(states, changes)
+
+
+def lowest(h: Hamiltonians) -> tuple[Array, Array]:
+    """Return the ground states' energies and gaps of a batch, degenerate or not."""
+    dense = h.dim <= 1 << DENSE_QUBITS
+    states, gaps, _, _ = (_diagonalize if dense else _lanczos)(h, None, 0, 1e-10)
+    return np.asarray((states.conj() * h.apply(states)).sum(axis=1).real), gaps
 
 
 def _diagonalize(
@@ -255,48 +264,3 @@ def _solve_excited(
     matrix = LinearOperator((len(target),) * 2, matvec=shifted, dtype=np.float64)
     x, _ = minres(matrix, target, rtol=1e-13, maxiter=20 * len(target))
     return project(x.view(state.dtype))
-
-
-def _warn_degenerate(gaps: Array, scale: Array) -> None:
-    """Say which sample has no state of its own, and what to do."""
-    close = gaps <= NEARLY_DEGENERATE * scale
-    if close.any():
-        sample = int(np.argmax(close))
-        nearly = "nearly " if gaps[sample] > 1e-9 * scale[sample] else ""
-        _warn(
-            f"sample {sample}{_more(close)} is {nearly}degenerate: gap "
-            f"{gaps[sample]:.2g}, so the slightest nudge mixes its states; add fields "
-            "that lift the degeneracy, such as longitudinal bias fields"
-        )
-
-
-def _warn_lost(overlaps: Array) -> None:
-    """Say which sample was not found again after the nudge."""
-    lost = overlaps < SAME_SYMMETRY
-    if lost.any():
-        sample = int(np.argmax(lost))
-        _warn(
-            f"sample {sample}{_more(lost)} could not be followed: its largest overlap "
-            f"with the free state is {overlaps[sample]:.2g}; lower beta"
-        )
-
-
-def _warn_rough(residuals: Array, tolerance: float, gaps: Array, scale: Array) -> None:
-    """Say which sample the solver did not settle as far as was asked."""
-    # Rounding bounds what |H v - E v| can be: a few ulp of the largest coefficients.
-    rough = residuals > np.maximum(2 * tolerance, 1e-12 * scale)
-    if rough.any():
-        sample = int(np.argmax(rough))
-        _warn(
-            f"sample {sample}{_more(rough)} did not converge: residual "
-            f"{residuals[sample]:.2g}, tolerance {tolerance:.2g}, gap "
-            f"{gaps[sample]:.2g}; raise the tolerance or add fields that open the gap"
-        )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)  # at the line that called the equilibrium
-
-
-def _more(bad: NDArray[np.bool_]) -> str:
-    return f" (and {bad.sum() - 1} more)" if bad.sum() > 1 else ""

@@ -1,0 +1,238 @@
+"""Thermal: Gibbs states of Pauli models, and their exact fluctuations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._equilibrium import Phase
+from .._model import pauli_terms
+from ..runtime.counts import operator_moments
+from ..runtime.groups import measurement_settings
+from ._purified import jackknife, purified
+from .sampled import draw, probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .._pauli import Hamiltonians
+
+    Array = NDArray[np.float64]
+
+DENSE_QUBITS = 10  # 0.4 s and 8 MB a row; each qubit more is 8 and 4 times that
+VECTORS = 32
+UNPOPULATED = 1e-17  # less than rounding takes from the other levels
+
+
+@dataclass(frozen=True)
+class Thermal:
+    r"""The thermal state of every row's Hamiltonian, k_B = 1.
+
+    .. math::
+        \rho = \frac{e^{-H/T}}{Z}, \qquad \langle A_k\rangle = \mathrm{tr}(\rho A_k)
+        = \frac{\partial F}{\partial\lambda_k}, \qquad F = -T \ln Z
+
+    Analytic in all coefficients, whatever crosses or is degenerate. Up to 10 qubits
+    all levels are computed. Beyond, and wherever ``vectors`` is given, traces are
+    averages over random vectors cooled in imaginary time,
+
+    .. math:: \langle A\rangle \approx
+              \frac{\sum_r \langle\phi_r|A|\phi_r\rangle}
+                   {\sum_r \langle\phi_r|\phi_r\rangle},
+              \qquad |\phi_r\rangle = e^{-H/2T}|r\rangle,
+
+    whose scatter gives ``Phase.covariance``.
+
+    ``Phase.gap`` is sqrt(gap^2 + (pi T)^2). A thermal state has no level to lose, but
+    its stencils converge only up to the zeros of Z at complex nudges, and for two
+    levels those are where a ground state with this gap would have its exceptional
+    points. With ``Nudge.infinitesimal()`` the gradient is the fluctuation rule, without
+    any nudge. For T far below the gap ``Exact()`` gives the same and is quicker.
+
+    Attributes:
+        temperature: T, in the units of H; positive, perhaps infinite.
+        vectors: Number of random vectors, at least 2; None computes all levels up to 10
+            qubits, and takes 32 beyond.
+
+    Raises:
+        ValueError: If the temperature is not positive, or there are too few vectors.
+
+    Example:
+        >>> import numpy as np, qiskit_qep as qep
+        >>> model = qep.Model(["Z"], readout=["Z"])
+        >>> p = qep.predict(model, [-1.0], [], equilibrium=qep.Thermal(2.0))
+        >>> bool(np.isclose(p, np.tanh(0.5)))
+        True
+
+    Reference:
+        B. Scellier, arXiv:2406.00879, for the nudge; S. Massar and B. Mognetti,
+        arXiv:2405.08467, for fluctuations; S. Sugiura and A. Shimizu, arXiv:1302.3138,
+        for random vectors.
+    """
+
+    temperature: float
+    vectors: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if not self.temperature > 0:
+            raise ValueError(
+                f"temperature should be positive, got {self.temperature}; at zero "
+                "temperature use Exact()"
+            )
+        if self.vectors is not None and self.vectors < 2:
+            raise ValueError(
+                f"vectors should be at least 2, for a standard error, got "
+                f"{self.vectors}"
+            )
+
+    def __call__(
+        self,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        *,
+        start: Phase | None = None,
+        rng: Sequence[np.random.Generator] | None = None,
+    ) -> Phase:
+        """Settle every row; see ``Equilibrium``. Only random vectors are drawn.
+
+        Raises:
+            TypeError: On complex coefficients, and operators that are no Pauli sums.
+        """
+        if np.iscomplexobj(coefficients):
+            raise TypeError(
+                "Nudge.holomorphic needs complex coefficients, which Thermal does not "
+                "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge"
+            )
+        terms = pauli_terms(operators)
+        h = terms.hamiltonian(coefficients, identity=False)
+        count = self._count(terms.num_qubits)
+        if count:
+            if rng is None:
+                rng = [np.random.default_rng() for _ in coefficients]
+            vectors, weights, gaps = purified(h, self.temperature, count, rng)
+        else:
+            energies, vectors = _levels(h)
+            gaps = energies[:, 1] - energies[:, 0]
+            weights = np.exp(-(energies - energies[:, :1]) / self.temperature)
+        flat = vectors.reshape(-1, terms.dim)
+        each = terms.expectations(flat, flat).reshape(*weights.shape, -1)
+        parts = weights[:, :, None] * each
+        populations = weights / weights.sum(axis=1, keepdims=True)
+        return Phase(
+            parts.sum(axis=1) / weights.sum(axis=1)[:, None],
+            covariance=jackknife(parts, weights) if count else None,
+            gap=np.hypot(gaps, np.pi * self.temperature),
+            state=(vectors, populations),
+        )
+
+    def response(
+        self,
+        phase: Phase,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        direction: NDArray[Any],
+    ) -> Array:
+        r"""Return d<A_k> along a direction: the fluctuation of A with -dH.
+
+        .. math::
+            d\langle A\rangle &= -\int_0^{1/T}\! ds\, \big(
+            \langle e^{sH} dH\, e^{-sH} A\rangle - \langle dH\rangle\langle A\rangle
+            \big) = \sum_{mn} G_{mn} \langle n|A|m\rangle \\
+            G_{mn} &= \frac{p_m - p_n}{E_m - E_n}
+            \langle m|\,dH - \langle dH\rangle\,|n\rangle
+
+        with -p/T for the fraction where levels are equal: the product of Kubo and Mori.
+        Where everything commutes it is -Cov(A, dH) / T.
+
+        Args:
+            phase: What ``self`` returned for these coefficients.
+            operators: As in the call.
+            coefficients: Shape (batch, num_operators).
+            direction: d lambda, same shape.
+
+        Raises:
+            TypeError: With random vectors, which do not know all levels.
+        """
+        terms = pauli_terms(operators)
+        if self._count(terms.num_qubits):
+            raise TypeError(
+                f"the fluctuation rule needs all levels, but {self!r} takes random "
+                f"vectors for {terms.num_qubits} qubits; use Nudge.centered"
+            )
+        h = terms.hamiltonian(coefficients, identity=False)
+        dh = terms.hamiltonian(direction, identity=False).dense()
+        vectors, p = phase.state
+        energies = _energies(h, vectors)
+        distance = np.abs(energies[:, :, None] - energies[:, None, :])
+        x = distance / self.temperature
+        # (p_low - p_high) / distance in a form that neither overflows nor cancels.
+        ratio = np.where(x > 0, -np.expm1(-x) / np.where(x > 0, x, 1.0), 1.0)
+        lower = np.maximum(p[:, :, None], p[:, None, :])
+        pushed = vectors.conj() @ dh @ vectors.transpose(0, 2, 1)
+        diagonal = np.arange(p.shape[1])
+        shifts = pushed[:, diagonal, diagonal].real
+        mean = (p * shifts).sum(axis=1, keepdims=True)
+        pushed[:, diagonal, diagonal] = shifts - mean  # before 1 / T makes it large
+        change = -lower / self.temperature * ratio * pushed
+        moved = change.transpose(0, 2, 1) @ vectors
+        left, right = (v.reshape(-1, terms.dim) for v in (vectors, moved))
+        each = terms.expectations(left, right).reshape(*p.shape[:2], -1)
+        return np.asarray(each.sum(axis=1))
+
+    def sample(
+        self,
+        phase: Phase,
+        operators: Sequence[Any],
+        coefficients: NDArray[Any],
+        shots: int,
+        rng: Sequence[np.random.Generator],
+    ) -> tuple[Array, Array, int]:
+        r"""Measure bitstrings of the mixed state in every measurement setting.
+
+        .. math:: P(i) = \sum_n p_n |\langle i|U_g|n\rangle|^2
+
+        Returns:
+            Values, their covariance, and the number of shots per row. What random
+            vectors are uncertain about is added to the covariance.
+        """
+        terms = pauli_terms(operators)
+        settings = measurement_settings(terms)
+        vectors, populations = phase.state
+        values = np.empty(coefficients.shape)
+        covariance = np.empty((*coefficients.shape, coefficients.shape[1]))
+        for b, generator in enumerate(rng):
+            seen = np.flatnonzero(populations[b] > UNPOPULATED)
+            tallies = []
+            for setting in settings:
+                born = (
+                    populations[b, n] * probabilities(vectors[b, n], setting)
+                    for n in seen
+                )
+                tallies.append(draw(np.sum(list(born), axis=0), shots, generator))
+            values[b], covariance[b] = operator_moments(terms, settings, tallies)
+        if phase.covariance is not None:
+            covariance += phase.covariance
+        return values, covariance, shots * len(settings)
+
+    def _count(self, num_qubits: int) -> int:
+        """Return the number of random vectors, 0 where all levels are computed."""
+        if self.vectors is None:
+            return VECTORS if num_qubits > DENSE_QUBITS else 0
+        return self.vectors
+
+
+def _levels(h: Hamiltonians) -> tuple[Array, NDArray[Any]]:
+    """Return all energies, and all eigenvectors as rows."""
+    energies, vectors = np.linalg.eigh(h.dense())
+    return energies, np.ascontiguousarray(vectors.transpose(0, 2, 1))
+
+
+def _energies(h: Hamiltonians, vectors: NDArray[Any]) -> Array:
+    """Return the energies of eigenvectors."""
+    images = vectors @ h.dense().transpose(0, 2, 1)
+    return np.asarray((vectors.conj() * images).sum(axis=2).real)
