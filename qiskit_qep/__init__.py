@@ -42,6 +42,7 @@ from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.relaxed import Relaxed as Relaxed
 from .equilibria.sampled import Sampled as Sampled
+from .equilibria.tensor_network import TensorNetwork as TensorNetwork
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational
 from .runtime.answers import AnswerError as AnswerError

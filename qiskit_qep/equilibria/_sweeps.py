@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 KRYLOV = 10  # vectors per site: more are spent better on the next sweep
 ENOUGH = 0.03  # share of a site's residual that is left to the next sweep
-ROUNDING = 1e-14  # of the sum of all coefficients: what residuals can be brought down to
+ROUNDING = (
+    1e-14  # of the sum of all coefficients: what residuals can be brought down to
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Settled:
         Both are matrix-product states; their difference is orthonormalised site by
         site, which keeps twice as many digits as <H^2> - <H>^2 does.
         """
-        r = np.array([[1.0, -self.energy]])
+        r: NDArray[Any] = np.array([[1.0, -self.energy]])
         for a, w in zip(self.tensors, self.operator, strict=True):
             image = np.tensordot(w, a, (3, 1)).transpose(0, 3, 2, 1, 4)
             left, right = w.shape[0] * a.shape[0], w.shape[1] * a.shape[2]
@@ -169,8 +171,25 @@ class Settled:
             both[:left, :, :right] = image.reshape(left, 2, right)
             both[left:, :, right:] = a
             r = (r @ both.reshape(len(both), -1)).reshape(2 * len(r), -1)
-            r = np.linalg.qr(r, "r")
+            r = np.asarray(np.linalg.qr(r, "r"))
         return float(np.linalg.norm(r.sum(axis=1)))
+
+    @property
+    def gap(self) -> float:
+        """An upper bound on the distance to the next level of the same H.
+
+        The lowest energy beside the state that one tensor alone can reach, of any site:
+        tight where an excitation is no wider than the bonds allow.
+        """
+        left, a, found = np.ones((1, 1, 1)), self.tensors[0], np.inf
+        for n, w in enumerate(self.operator):
+            site = Site(left, w, self.rights[n])
+            found = min(found, _second(site, a))
+            if n + 1 < len(self.tensors):
+                a, rest = _to_the_right(a)
+                left = site.to_the_right(a)
+                a = np.tensordot(rest, self.tensors[n + 1], 1)
+        return found
 
     def string_values(self, strings: StringsOnALine) -> NDArray[Any]:
         """Return the values of all strings in one pass over the sites.
@@ -213,7 +232,7 @@ def settle(
         slope, sweeps = 0.0, sweeps + 1
         for n in range(last + 1):
             site = Site(lefts[n], operator[n], rights[n])
-            a[n], steep = _lowest(site, a[n], tolerance)
+            a[n], _, steep = _lowest(site.apply, a[n], tolerance)
             slope = max(slope, steep)
             if n < last:
                 a[n], rest = _to_the_right(a[n])
@@ -221,7 +240,7 @@ def settle(
                 lefts[n + 1] = site.to_the_right(a[n])
         for n in range(last, 0, -1):
             site = Site(lefts[n], operator[n], rights[n])
-            a[n], steep = _lowest(site, a[n], tolerance)
+            a[n], _, steep = _lowest(site.apply, a[n], tolerance)
             slope = max(slope, steep)
             a[n], rest = _to_the_left(a[n])
             a[n - 1] = a[n - 1] @ rest
@@ -230,31 +249,48 @@ def settle(
 
 
 def _lowest(
-    site: Site, a: NDArray[Any], tolerance: float
-) -> tuple[NDArray[Any], float]:
-    """Return the lowest tensor by Lanczos from a, and |H a - E a| of what was given."""
-    steps = min(KRYLOV, a.size)
-    basis = np.empty((steps, a.size), dtype=np.result_type(a, site.operator))
+    apply: Callable[[NDArray[Any]], NDArray[Any]],
+    a: NDArray[Any],
+    tolerance: float,
+    steps: int = KRYLOV,
+) -> tuple[NDArray[Any], float, float]:
+    """Return the lowest vector by Lanczos from a, its energy, and |H a - E a|."""
+    steps = min(steps, a.size)
+    image = apply(a.ravel())
+    basis = np.empty((steps, a.size), dtype=image.dtype)
+    basis[0] = a.ravel()
     matrix = np.zeros((steps, steps))
-    basis[0] = a.ravel() / np.linalg.norm(a)
     first = 0.0
     for k in range(steps):
-        new = site.apply(basis[k])
         known = basis[: k + 1]
+        new = apply(basis[k]) if k else image
         overlaps = known.conj() @ new
         matrix[k, k] = overlaps[k].real
-        new -= overlaps @ known
-        new -= (known.conj() @ new) @ known  # again: rounding makes them less than
-        length = float(np.linalg.norm(new))  # orthogonal
-        if k == 0:
-            first = length
-            if first <= tolerance:
-                return a, first
-        _, vectors = np.linalg.eigh(matrix[: k + 1, : k + 1])
-        lowest = vectors[:, 0]
-        left = length * abs(lowest[k])
+        new = new - overlaps @ known
+        new -= (known.conj() @ new) @ known  # again: rounding left some of it
+        length = float(np.linalg.norm(new))
+        first = length if k == 0 else first
+        if first <= tolerance:
+            return a, float(matrix[0, 0]), first
+        energies, vectors = np.linalg.eigh(matrix[: k + 1, : k + 1])
+        left = length * abs(vectors[k, 0])
         if k + 1 == steps or left <= max(ENOUGH * first, 0.1 * tolerance):
             break
         matrix[k, k + 1] = matrix[k + 1, k] = length
         basis[k + 1] = new / length
-    return (lowest @ known).reshape(a.shape), first
+    return (vectors[:, 0] @ known).reshape(a.shape), float(energies[0]), first
+
+
+def _second(site: Site, a: NDArray[Any]) -> float:
+    """Return an upper bound on the distance from a to the next energy of the site."""
+    flat = a.ravel()
+
+    def beside(v: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(v - np.vdot(flat, v) * flat)
+
+    draw = np.random.default_rng(a.size).standard_normal(a.size).astype(a.dtype)
+    begin = beside(beside(draw))
+    begin /= np.linalg.norm(begin)
+    energy = np.vdot(flat, site.apply(flat)).real
+    _, above, _ = _lowest(lambda v: beside(site.apply(v)), begin, 1e-10, 3 * KRYLOV)
+    return float(above - energy)
