@@ -1,5 +1,6 @@
 """TensorNetwork: against diagonalisation, free fermions, and its own predictions."""
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
@@ -10,6 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 import reference
+from benchmarks import tensor_networks
 from qiskit_qep._mpo import StringsOnALine
 
 LADDER = [*((k, k + 2) for k in range(10)), *((k, k + 1) for k in range(0, 12, 2))]
@@ -167,7 +169,8 @@ def test_the_gradient_of_a_long_chain_as_of_free_fermions():
     )
     expected = reference.five_point(loss, np.append(theta, u))
     assert np.abs(expected).max() > 0.5
-    assert (np.abs(expected) > 1e-3).sum() > 10 and abs(expected[-1]) > 1e-3
+    assert (np.abs(expected) > 1e-3).sum() > 10
+    assert abs(expected[-1]) > 1e-3
     np.testing.assert_allclose(found.values, expected[:-1], atol=1e-6)
     np.testing.assert_allclose(found.inputs[0], expected[-1:], atol=1e-6)
 
@@ -210,6 +213,20 @@ def test_the_error_of_a_gradient_is_at_most_the_tolerance_over_beta():
         errors = [np.abs(values(t, beta) - tight).max() * beta for t in (1e-3, 1e-5)]
         assert 1e-6 < errors[0] < 1e-3
         assert 1e-8 < errors[1] < 1e-5
+
+
+def test_the_benchmark_stands_beside_free_fermions(capsys, monkeypatch):
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    tensor_networks.main(["--spins", "8", "--steps", "1", "--workers", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[float(word) for word in line.split()] for line in lines[1:3]]
+    for _, loss, gap, error, of_gradient, _ in rows:
+        assert loss > 0.01
+        assert gap > 0.3
+        assert error < 1e-9
+        assert of_gradient < 2e-3  # of beta = 0.1
+    assert rows[1][1] < rows[0][1]
+    assert "8 spins, bond 16, 4 samples, 1 steps" in lines[3]
 
 
 # --- How it settles -----------------------------------------------------------------
