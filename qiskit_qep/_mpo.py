@@ -52,7 +52,6 @@ class StringsOnALine:
         passes: For every site, transitions whose coefficient is 1: arrays of states to
             the left, states to the right, and letters.
         sizes: Number of states of every bond, (N + 1,).
-        identity: The string without a letter, or -1.
     """
 
     weights: csr_array
@@ -61,7 +60,6 @@ class StringsOnALine:
     targets: tuple[NDArray[np.intp], ...]
     passes: tuple[tuple[NDArray[np.intp], ...], ...]
     sizes: tuple[int, ...]
-    identity: int
 
     @staticmethod
     def of(operators: Sequence[Any]) -> StringsOnALine:
@@ -77,12 +75,11 @@ class StringsOnALine:
         suffixes: list[dict[bytes, int]] = [{} for _ in range(size + 1)]
         begins: list[list[int]] = [[] for _ in range(size)]
         passes: list[set[tuple[int, int, int]]] = [set() for _ in range(size)]
-        targets, identity = np.zeros(len(strings), int), -1
+        targets = np.zeros(len(strings), int)
         for s, string in enumerate(strings):
             support = np.flatnonzero(string)
             if not len(support):
-                identity = s
-                continue
+                continue  # the identity
             first, last, state = support[0], support[-1], 0
             for site in range(last, first, -1):
                 known = suffixes[site]
@@ -119,7 +116,6 @@ class StringsOnALine:
                 for these in passes
             ),
             tuple(sizes),
-            identity,
         )
 
     @property

@@ -13,6 +13,8 @@ import qiskit_qep as qep
 import reference
 from benchmarks import tensor_networks
 from qiskit_qep._mpo import StringsOnALine
+from qiskit_qep.equilibria._sweeps import bonds, orthonormal, padded, settle
+from qiskit_qep.equilibria.tensor_network import _grown
 
 LADDER = [*((k, k + 2) for k in range(10)), *((k, k + 1) for k in range(0, 12, 2))]
 
@@ -230,6 +232,23 @@ def test_the_benchmark_stands_beside_free_fermions(capsys, monkeypatch):
 
 
 # --- How it settles -----------------------------------------------------------------
+
+
+def test_bonds_grow_to_the_ground_state_of_a_complex_hamiltonian():
+    """Of H, that is, not of its conjugate."""
+    pairs = [(a + b, [q, q + 1]) for q in range(9) for a in "XYZ" for b in "XYZ"]
+    fields = [(a, [q]) for q in range(10) for a in "XYZ"]
+    operators = [reference.at(*where, 10) for where in pairs + fields]
+    row = np.random.default_rng(0).standard_normal(len(operators))
+    strings, sizes = StringsOnALine.of(operators), bonds(10, 8)
+    start = orthonormal(padded(_grown(strings.tensors(row), sizes), sizes))
+    found = settle(start, strings.tensors(row), tolerance=1.0, max_sweeps=1)
+    energies, values = reference.settle(operators, row)
+    assert found.slope < 0.01
+    np.testing.assert_allclose(found.energy, energies[0], atol=1e-4)
+    measured = (strings.weights @ found.string_values(strings)).real
+    assert np.abs(values[[2, 11, -2]]).min() > 0.01  # with Y
+    np.testing.assert_allclose(measured, values, atol=0.01)
 
 
 def test_a_nudged_phase_is_what_a_fresh_one_is():

@@ -171,7 +171,7 @@ def _two_site(operator: Tensors, tensors: Tensors, max_bond: int) -> Tensors:
     operator = [operator[0][0], *operator[1:last], operator[last][:, 0]]
     tensors = [tensors[0][0], *tensors[1:last], tensors[last][..., 0]]
     dmrg = DMRG2(
-        MatrixProductOperator(operator, shape="lrud"),
+        MatrixProductOperator(operator, shape="lrdu"),  # W's rows are bras
         bond_dims=[*(d for d in (4, 8, 16) if d < max_bond), max_bond],
         cutoffs=1e-14,
         p0=MatrixProductState(tensors, shape="lpr"),
