@@ -47,6 +47,7 @@ from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.relaxed import Relaxed as Relaxed
 from .equilibria.sampled import Sampled as Sampled
+from .equilibria.tensor_network import TensorNetwork as TensorNetwork
 from .equilibria.thermal import Thermal as Thermal
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational

@@ -61,20 +61,7 @@ class PauliTerms:
             TypeError: If an operator is no ``SparsePauliOp``.
             ValueError: If operators differ in size or one is not Hermitian.
         """
-        for k, operator in enumerate(operators):
-            if not isinstance(operator, SparsePauliOp):
-                raise TypeError(
-                    f"operator {k} is a {type(operator).__name__}, but this "
-                    "equilibrium settles Pauli models only; give labels such as 'ZZI' "
-                    "or a SparsePauliOp, or use the equilibrium made for that type"
-                )
-            if operator.num_qubits != operators[0].num_qubits:
-                raise ValueError(
-                    f"operators should act on one register, got operator 0 on "
-                    f"{operators[0].num_qubits} and {k} on {operator.num_qubits} qubits"
-                )
-            if np.any(operator.coeffs.imag != 0.0):
-                raise ValueError(f"operator {k} should be Hermitian, got {operator}")
+        checked_paulis(operators)
         bits = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
         strings: dict[tuple[int, int], int] = {}
         entries: list[tuple[int, int, float]] = []
@@ -220,6 +207,30 @@ class PauliTerms:
             bra.shape[1],
         )
         return out
+
+
+def checked_paulis(operators: Sequence[Any]) -> int:
+    """Return the number of qubits of Hermitian Pauli sums.
+
+    Raises:
+        TypeError: If an operator is no ``SparsePauliOp``.
+        ValueError: If operators differ in size or one is not Hermitian.
+    """
+    for k, operator in enumerate(operators):
+        if not isinstance(operator, SparsePauliOp):
+            raise TypeError(
+                f"operator {k} is a {type(operator).__name__}, but this "
+                "equilibrium settles Pauli models only; give labels such as 'ZZI' "
+                "or a SparsePauliOp, or use the equilibrium made for that type"
+            )
+        if operator.num_qubits != operators[0].num_qubits:
+            raise ValueError(
+                f"operators should act on one register, got operator 0 on "
+                f"{operators[0].num_qubits} and {k} on {operator.num_qubits} qubits"
+            )
+        if np.any(operator.coeffs.imag != 0.0):
+            raise ValueError(f"operator {k} should be Hermitian, got {operator}")
+    return int(operators[0].num_qubits)
 
 
 def to_real(vectors: NDArray[Any], is_real: bool) -> NDArray[np.float64]:

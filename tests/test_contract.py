@@ -206,6 +206,7 @@ TABLE = {
     "Relaxed, springs": Row(
         mechanics.AsDrawn(), twin=mechanics.rest, make=mechanics.elastic, kind=SPRINGS
     ),
+    "TensorNetwork": Row(qep.TensorNetwork(8)),
     "Parallel": Row(qep.Parallel(qep.Sampled(2000), POOL, rows=2), exact=False),
 }
 

@@ -29,6 +29,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
         "_sampling",
     ],
     ["_pauli"],
+    ["_mpo"],
     ["_parametrization"],
     ["_operators"],
     ["_model"],
