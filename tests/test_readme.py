@@ -18,7 +18,7 @@ def test_python_blocks_run(tmp_path, monkeypatch, capsys):
     assert "±" in printed
     assert names["gradient"].norm > 0.1
     assert names["measured"].raw.norm > 0.1
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
 
 
 def test_first_example_learns(capsys):
