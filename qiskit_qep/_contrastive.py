@@ -65,7 +65,9 @@ def contrastive(
     slope = cost_observable.slope(targets, targets)
     free = settle(model.operators, free_rows)
     nudged_rows = model.coefficients(theta, x, beta * slope)
-    nudged = settle(model.operators, nudged_rows, start=free)
+    # Settled afresh, the lowest state is what the bounds hold for, also past a crossing.
+    start = free if getattr(settle, "follow", False) else None
+    nudged = settle(model.operators, nudged_rows, start=start)
     energies = [
         (rows * phase.values).sum(axis=1)
         for rows, phase in ((free_rows, free), (nudged_rows, nudged))

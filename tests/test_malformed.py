@@ -275,6 +275,189 @@ def test_a_mutated_state_is_refused_or_harmless(run, capsys, data):
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mutated_table_or_summary_is_shown_or_one_sentence(run, capsys, data):
+    name = data.draw(st.sampled_from(["metrics.csv", "summary.json"]))
+    content = (run / name).read_bytes()
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        changed[place : place + data.draw(st.integers(0, 9))] = data.draw(
+            st.binary(max_size=5) | st.sampled_from([b"nan", b",", b"1e999", b"-1"])
+        )
+    (run / name).write_bytes(changed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli._report, "draw", lambda *_: "drawn")
+        code = cli.main(["show", str(run)])
+    (run / name).write_bytes(content)
+    out, error = capsys.readouterr()
+    assert "Traceback" not in out + error
+    assert (code, bool(error)) in ((0, False), (2, True))
+    assert error.count("\n") == (code == 2)
+    assert "--traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("num_spins = 1000000", "num_spins should be at most 63 in a file, got"),
+        ("steps = 1\nx = " + "[" * 5000, "nested too deeply"),
+        ("num_spins = " + "9" * 5000, "Exceeds the limit"),
+    ],
+)
+def test_what_would_never_end_is_refused(tmp_path, capsys, line, match):
+    (tmp_path / "x.toml").write_text(XOR.replace("num_spins = 2", line))
+    assert match in refused(["plan", str(tmp_path / "x.toml")], capsys)
+
+
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_a_file_that_is_no_text_is_refused(tmp_path, capsys, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
+    assert "is no UTF-8 text" in refused([command, "x.toml"], capsys)
+    monkeypatch.setattr(_keys, "MAX_TEXT", 10)
+    (tmp_path / "x.toml").write_text(XOR)
+    assert "more than 10 bytes" in refused([command, "x.toml"], capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_fails_at_once_leaves_no_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.toml").write_text(
+        XOR + '[nudge]\nkind = "holomorphic"\nradius = 1\n'
+        'n = 2\n[equilibrium]\nkind = "prepared"\n'
+        'preparation = { kind = "ramp", steps = 1 }\n'
+    )
+    assert "Nudge.holomorphic needs complex" in refused(["train", "x.toml"], capsys)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+# -- states ----------------------------------------------------------------------------
+
+
+def members(path):
+    with zipfile.ZipFile(path) as file:
+        return {info.filename: file.read(info) for info in file.infolist()}
+
+
+def write(path, parts, how=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", how) as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+
+
+def array(values, shape=None):
+    """Return an array's bytes, under a header that promises another shape."""
+    file = io.BytesIO()
+    values = np.asarray(values)
+    header = npy.header_data_from_array_1_0(values)
+    npy.write_array_header_1_0(file, header | ({"shape": shape} if shape else {}))
+    return file.getvalue() + values.tobytes()
+
+
+def header(**changes):
+    known = {"format": "qiskit_qep.State", "schema": 1, "step": 3, "seed": 0}
+    text = json.dumps(known | {"model": "0", "leaves": 0, "versions": {}} | changes)
+    return array(np.frombuffer(text.encode(), np.uint8))
+
+
+HOSTILE = {
+    "theta.npy promises shape": {"theta.npy": array([1.0], (1 << 60,))},
+    "theta.npy promises shape (-1": {"theta.npy": array([1.0], (-1,))},
+    "theta should be one row of finite": {"theta.npy": array([np.nan] * 5)},
+    "gradient.values should be finite": {"gradient.values.npy": array([np.inf] * 5)},
+    "gradient.stds should be 0 or more": {"gradient.stds.npy": array([-1.0] * 5)},
+    "gradient.stds should be 0": {"gradient.stds.npy": array([1.0] * 6)},
+    "gradient.loss should be finite, of": {"gradient.loss.npy": array([1.0, 2.0])},
+    "step should be a whole number from 0": {"header.npy": header(step=-1)},
+    "seed should be a whole number from 0": {"header.npy": header(seed=True)},
+    "leaves should be a whole": {"header.npy": header(leaves="9")},
+    "it lacks 'memory.": {"header.npy": header(leaves=10**9)},
+    "its header holds NaN": {"header.npy": header(step=float("nan"))},
+    "has schema 2, this version reads 1": {"header.npy": header(schema=2)},
+    "is not a zip file": None,
+    "its header has 100000 uint8": {"header.npy": array(np.zeros(100_000, np.uint8))},
+    "RecursionError": {"header.npy": array(np.frombuffer(b"[" * 60_000, np.uint8))},
+    "holds object, not numbers": {"theta.npy": array(np.array([None], object))},
+    "holds <U1, not numbers": {"theta.npy": array(np.array(["x"]))},
+}
+
+
+@pytest.mark.parametrize("match", HOSTILE)
+def test_a_hostile_state_is_refused_with_its_reason(run, capsys, match):
+    path = run / "state.npz"
+    if HOSTILE[match] is None:
+        path.write_bytes(b"PK" + bytes(100))
+    else:
+        write(path, members(path) | HOSTILE[match])
+    with pytest.raises(ValueError, match="no saved State: "):
+        qep.State.load(path)
+    assert match in refused(["resume", "run"], capsys)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(run, capsys):
+    path = run / "state.npz"
+    zeros = array(np.zeros(1 << 20))
+    write(path, members(path) | {"theta.npy": zeros}, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < len(zeros) / 100
+    assert "is compressed: " in refused(["resume", "run"], capsys)
+
+
+def test_sizes_that_lie_are_refused(run, capsys, monkeypatch):
+    path = run / "state.npz"
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02")  # of the directory's first entry
+    content[at + 20 : at + 28] = struct.pack("<II", 1 << 31, 1 << 31)
+    path.write_bytes(content)
+    assert "no saved State" in refused(["resume", "run"], capsys)
+    monkeypatch.setattr(_archive, "MAX_BYTES", 10)
+    assert "more than 10" in refused(["resume", "run"], capsys)
+
+
+def test_the_order_of_the_members_does_not_matter_but_their_bytes_do(run, capsys):
+    path = run / "state.npz"
+    before, parts = qep.State.load(path), members(path)
+    write(path, dict(reversed(parts.items())))
+    assert np.array_equal(qep.State.load(path).theta, before.theta)
+    content = path.read_bytes()
+    theta = content.index(before.theta.tobytes())
+    for place in (theta, theta + 9):
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        assert "Bad CRC-32" in refused(["resume", "run"], capsys)
+
+
+def test_a_name_that_is_there_twice_is_refused(run, capsys):
+    parts = members(run / "state.npz")
+    with zipfile.ZipFile(run / "state.npz", "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("theta.npy", parts["theta.npy"])
+    assert "theta.npy is there twice" in refused(["resume", "run"], capsys)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_mutated_state_is_refused_or_harmless(run, capsys, data):
+    path = run / "state.npz"
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    other = run.parent / "mutated.npz"
+    other.write_bytes(content[: data.draw(st.integers(0, 2 * len(content)))])
+    try:
+        assert np.isfinite(qep.State.load(other).theta).all()
+    except ValueError as error:
+        assert "mutated.npz is no saved State: " in str(error)  # noqa: PT017
+
+
+# -- metrics and summaries -------------------------------------------------------------
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_mutated_table_or_summary_is_shown_or_one_sentence(run, capsys, data):
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr(cli._report, "draw", lambda *_: "drawn")
     name = data.draw(st.sampled_from(["metrics.csv", "summary.json"]))
