@@ -65,7 +65,7 @@ def contrastive(
     slope = cost_observable.slope(targets, targets)
     free = settle(model.operators, free_rows)
     nudged_rows = model.coefficients(theta, x, beta * slope)
-    # Settled afresh, the lowest state is what the bounds hold for, also past a crossing.
+    # Settled afresh, it is the lowest state, also past a crossing: bounds hold for it.
     start = free if getattr(settle, "follow", False) else None
     nudged = settle(model.operators, nudged_rows, start=start)
     energies = [
