@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from ._model import Model
+
     Array = NDArray[np.float64]
 
 QUBITS = 4
 SIGMA = 5.0
 ENOUGH = 500  # shots
 ROWS, FEW = 64, 100  # of the check of noise: rows, and shots of each
-CHAIN = transverse_field_ising(QUBITS, edges="chain", inputs=[0], readout=[3])
 THETA = [0.6, -0.4, 0.5, 0.8, 0.7, 0.9, 0.8, 0.3, -0.2, 0.1, 0.4]
 CNOTS = ((0, 3), (3, 1), (1, 2), (2, 0))  # no chain has them all: qubits have to move
+
+
+@cache
+def chain() -> Model:
+    """Return the network whose gradient is checked."""
+    return transverse_field_ising(QUBITS, edges="chain", inputs=[0], readout=[3])
 
 
 @dataclass(frozen=True)
@@ -254,7 +262,7 @@ def _shot_noise(sampler: Any, rngs: Sequence[np.random.Generator]) -> Verdict:
 def _gradient(sampler: Any, shots: int, ideal: bool, seed: int) -> Verdict:
     """Compare a measured gradient with that of the same circuit without shots."""
     how: dict[str, Any] = {"nudge": Nudge.centered(0.3), "seed": seed}
-    sample = CHAIN, THETA, [[0.7]], [[-1.0]]
+    sample = chain(), THETA, [[0.7]], [[-1.0]]
     ramp = Ramp(time=3, steps=6)
     measured = gradient(*sample, equilibrium=Prepared(ramp, sampler, shots), **how)
     exact = gradient(*sample, equilibrium=Prepared(ramp), **how)

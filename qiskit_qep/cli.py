@@ -17,7 +17,7 @@ from ._keys import ConfigError, replace_key
 from ._options import parser
 from ._process import ctrl_c, one_blas_thread, quiet_runtime, warn
 from ._score import logistic_regression, score, uncoupled
-from ._selftest import CHAIN, selftest
+from ._selftest import chain, selftest
 from .runtime.rehearsal import Rehearsal
 from .runtime.resumable import Resumable
 
@@ -157,7 +157,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
 def _selftest(arguments: argparse.Namespace) -> int:
     """Check a backend; what costs QPU time says so first, and has a journal."""
     name, shots = arguments.backend, arguments.shots
-    backend = connect(name, CHAIN.operators, account=arguments.account)
+    backend = connect(name, chain().operators, account=arguments.account)
     sampler, journal = backend.sampler, Path(f"selftest-{name}.jobs.jsonl")
     print(f"{name}: circuits on four qubits, {shots} shots each", flush=True)
     if is_device(name):

@@ -16,7 +16,6 @@ from functools import cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 if TYPE_CHECKING:
     import os
@@ -50,6 +49,8 @@ def offline_service(client: OfflineClient | None = None) -> Any:
         >>> service.backend("ibm_fez").num_qubits
         156
     """
+    from unittest.mock import patch
+
     from qiskit_ibm_runtime import QiskitRuntimeService
 
     own = OfflineClient() if client is None else client
