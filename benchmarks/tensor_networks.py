@@ -18,7 +18,6 @@ from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 
@@ -32,17 +31,12 @@ Y = 0.35 - X @ [[0.35], [0.1]]
 
 def chain(num_spins: int) -> qep.Model:
     """Return the chain, driven and read around its middle."""
-
-    def minus(letters: str, *where: int) -> SparsePauliOp:
-        return SparsePauliOp.from_sparse_list([(letters, where, -1.0)], num_spins)
-
-    middle = num_spins // 2
-    couplings = [minus("ZZ", k, k + 1) for k in range(num_spins - 1)]
-    fields = [minus("X", k) for k in range(num_spins)]
+    ising = qep.models.transverse_field_ising(num_spins, edges="chain", bias=False)
+    middle, fields = num_spins // 2, ising.trainable[num_spins - 1 :]
     return qep.Model(
-        trainable=(*couplings, *fields),
+        trainable=ising.trainable,
         inputs=(fields[middle - 1], fields[middle]),
-        readout=(-couplings[middle - 1],),
+        readout=(-ising.trainable[middle - 1],),
     )
 
 

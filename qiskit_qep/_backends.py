@@ -9,22 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import import_module
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ._keys import ConfigError, call, listed, meant
 from ._model import pauli_terms
-from .runtime.costs import executions, request_seconds
 from .runtime.devices import best_qubits, cut_backend
 from .runtime.faults import classify
-from .runtime.seeds import layers
 from .runtime.transpiled import Transpiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qiskit.primitives import BaseSamplerV2
-    from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 LOCAL, FAKE = ("exact", "aer"), "fake:"
 LONGEST = 32  # characters of a name: a token of IBM's has 44
@@ -175,44 +171,3 @@ def _device(name: str, account: str | None) -> tuple[Any, Any]:
             "QiskitRuntimeService.save_account, ask its backends() for names, or use "
             "exact, aer or fake:NAME"
         ) from None
-
-
-@dataclass(frozen=True)
-class Price:
-    """What some jobs are, and take.
-
-    Attributes:
-        jobs: How many.
-        circuits: Bound circuits in all of them.
-        shots: Of all circuits together.
-        seconds: Estimated QPU time; 0 for simulators.
-    """
-
-    jobs: int
-    circuits: int
-    shots: int
-    seconds: float
-
-    def __repr__(self) -> str:
-        """Show one line."""
-        said = f"{self.jobs} jobs of {self.circuits} circuits and {self.shots} shots"
-        return f"{said}, about {self.seconds:.3g} s of QPU" if self.seconds else said
-
-
-def price(jobs: Sequence[tuple[Sequence[SamplerPub], int]], sampler: Any) -> Price:
-    """Return what jobs of a ``Rehearsal`` would be and take on a sampler.
-
-    Args:
-        jobs: Each with the number of times that it is asked.
-        sampler: Of a ``Connection``.
-    """
-    device = next((s for s in layers(sampler) if isinstance(s, Transpiled)), None)
-    seconds = 0.0
-    if device is not None:
-        seconds = sum(n * request_seconds(sampler, device.isa(job)) for job, n in jobs)
-    return Price(
-        jobs=sum(n for _, n in jobs),
-        circuits=sum(n * prod(pub.shape) for job, n in jobs for pub in job),
-        shots=sum(n * executions(job) for job, n in jobs),
-        seconds=seconds,
-    )

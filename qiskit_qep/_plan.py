@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from dataclasses import dataclass, replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qiskit import qpy
-from qiskit.primitives import BaseSamplerV2
 
 from ._loss import Loss, squared_error
 from ._measure import measure
@@ -18,18 +14,11 @@ from ._model import pauli_terms
 from ._nudge import Nudge
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
-from .runtime.costs import (
-    OVERHEAD,
-    RESET,
-    backend_name,
-    executions,
-    is_local,
-    request_seconds,
-)
+from .runtime.costs import OVERHEAD, RESET, backend_name, is_local
 from .runtime.groups import measurement_settings
+from .runtime.prices import below_journal, price
 from .runtime.rehearsal import Rehearsal
-from .runtime.seeds import layers
-from .runtime.transpiled import Transpiled
+from .runtime.transpiled import transpiling
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -154,40 +143,45 @@ def plan(
     times = Counter(
         last if t % batches == batches - 1 else size for t in range(steps + 1)
     )
-    sampler = _sampler(settle.sampler)
-    device = _transpiled(sampler)
-    costs = {
-        rows: _cost(_rehearse(model, x[:rows], settle, how), sampler, device)
+    sampler = below_journal(settle.sampler)
+    prices = {
+        rows: price([(job, 1) for job in _step(model, x[:rows], settle, how)], sampler)
         for rows in {*times, size}
     }
 
     def total(name: str) -> Any:
-        return sum(times[rows] * costs[rows][name] for rows in times)
+        return sum(times[rows] * getattr(prices[rows], name) for rows in times)
 
     circuit = settle.circuit(model.operators)
+    device, local = transpiling(sampler), is_local(sampler)
     isa = circuit if device is None else device.template(circuit).circuit
     return Plan(
         steps,
         backend_name(sampler),
-        **{name: int(total(name)) for name in ("jobs", "pubs", "circuits", "shots")},
+        **{name: total(name) for name in ("jobs", "pubs", "circuits", "shots")},
         settings=len(measurement_settings(pauli_terms(model.operators))),
         depth=isa.depth(),
         two_qubit_gates=isa.num_nonlocal_gates(),
-        seconds=_triple(total("seconds")),
-        seconds_per_step=_triple(costs[size]["seconds"]),
-        payload=max(int(cost["payload"]) for cost in costs.values()),
+        seconds=_range(total("jobs"), total("seconds"), local),
+        seconds_per_step=_range(prices[size].jobs, prices[size].seconds, local),
+        payload=max(each.payload for each in prices.values()),
         assumptions=_assumptions(sampler, settle),
     )
 
 
-def _rehearse(
-    model: Model, x: NDArray[np.float64], settle: Prepared, how: dict[str, Any]
-) -> list[list[SamplerPub]]:
-    """Return the jobs of one step with these rows."""
+def rehearsed(settle: Prepared) -> tuple[Prepared, Rehearsal]:
+    """Return circuits whose sampler keeps what it is asked, and that sampler."""
     rehearsal = Rehearsal()
     # "full" has the circuits of "readout", and needs a runtime's options.
     mitigation: Any = "none" if settle.mitigation == "none" else "readout"
-    stand_in = replace(settle, sampler=rehearsal, mitigation=mitigation)
+    return replace(settle, sampler=rehearsal, mitigation=mitigation), rehearsal
+
+
+def _step(
+    model: Model, x: NDArray[np.float64], settle: Prepared, how: dict[str, Any]
+) -> list[list[SamplerPub]]:
+    """Return the jobs of one step with these rows."""
+    stand_in, rehearsal = rehearsed(settle)
     theta = model.initial(np.random.default_rng(0))
     try:
         y = how["loss"].targets(model, np.zeros((len(x), model.num_readout)), len(x))
@@ -197,46 +191,12 @@ def _rehearse(
     return rehearsal.jobs
 
 
-def _cost(
-    jobs: list[list[SamplerPub]], sampler: Any, device: Transpiled | None
-) -> dict[str, Any]:
-    """Return what some jobs are and take."""
-    isa = [device.isa(job) if device is not None else job for job in jobs]
-    likely = np.array([request_seconds(sampler, job) for job in isa])
-    local = is_local(sampler)
-    shots = np.zeros(len(jobs)) if local else likely - OVERHEAD
-    extra = np.array([0.0, 0.0, 0.0] if local else [LOW, OVERHEAD, HIGH])
-    seconds = shots.sum() * np.array([1.0, 1.0, SLOWER]) + len(jobs) * extra
-    return {
-        "jobs": len(jobs),
-        "pubs": sum(map(len, jobs)),
-        "circuits": sum(prod(pub.shape) for job in jobs for pub in job),
-        "shots": sum(executions(job) for job in jobs),
-        "seconds": seconds,
-        "payload": max(sum(map(_payload, job)) for job in isa),
-    }
-
-
-def _payload(pub: SamplerPub) -> int:
-    """Return the bytes of a PUB: its circuit as QPY and its bindings."""
-    file = io.BytesIO()
-    qpy.dump(pub.circuit, file)
-    return len(file.getvalue()) + int(8 * pub.circuit.num_parameters * prod(pub.shape))
-
-
-def _sampler(sampler: Any) -> Any:
-    """Return the sampler below a journal, or the one that a function makes."""
-    while True:
-        if not isinstance(sampler, BaseSamplerV2):
-            sampler = sampler(0)
-        elif hasattr(sampler, "journal"):
-            sampler = sampler.sampler
-        else:
-            return sampler
-
-
-def _transpiled(sampler: Any) -> Transpiled | None:
-    return next((s for s in layers(sampler) if isinstance(s, Transpiled)), None)
+def _range(jobs: int, likely: float, local: bool) -> tuple[float, float, float]:
+    """Return low, likely and high seconds of QPU of jobs with likely ones."""
+    if local:
+        return 0.0, 0.0, 0.0
+    shots = likely - OVERHEAD * jobs
+    return shots + LOW * jobs, likely, SLOWER * shots + HIGH * jobs
 
 
 def _refuse_wrapped(settle: Any) -> None:
@@ -265,11 +225,6 @@ def _assumptions(sampler: Any, settle: Prepared) -> tuple[str, ...]:
     if settle.mitigation == "full":
         said.append("twirling rounds shots up: not counted")
     return tuple(said)
-
-
-def _triple(seconds: NDArray[np.float64]) -> tuple[float, float, float]:
-    low, likely, high = map(float, np.broadcast_to(seconds, 3))
-    return low, likely, high
 
 
 def _interval(seconds: tuple[float, float, float]) -> str:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ._backends import Price
     from ._config import Config
     from ._plan import Plan
     from .runtime.journal import Entry
+    from .runtime.prices import Price
 
 NAMES = {  # end of a key in summary.json
     "": "this network",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._backends import Connection, Price, connect, is_device, price
+from ._backends import Connection, connect, is_device
 from ._folder import (
     JOURNAL,
     METRICS,
@@ -29,12 +29,12 @@ from ._folder import (
     write_metrics,
 )
 from ._keys import ConfigError, call
-from ._plan import Plan, plan
+from ._plan import Plan, plan, rehearsed
 from ._score import Baseline, Score, classes, confusion, score
 from ._state import State, versions
 from ._train import rows_of_step
 from ._train import steps as iterate
-from .runtime.rehearsal import Rehearsal
+from .runtime.prices import Price, price
 from .runtime.resumable import Resumable
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ def costs(config: Config) -> tuple[Plan, Price | None]:
     if not found.jobs:
         return found, None
     settle: Any = config.equilibrium
-    rehearsal = Rehearsal()
-    mitigation = "none" if settle.mitigation == "none" else "readout"
-    stand_in = replace(settle, sampler=rehearsal, mitigation=mitigation)
+    stand_in, rehearsal = rehearsed(settle)
     trial = replace(config, equilibrium=stand_in)
     theta = config.model.initial(np.random.default_rng(0))
     times = [(config.x_train, config.y_train, 1)]

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _folder, _report, _run
-from ._backends import LOCAL, check_name, connect, is_device, price
+from ._backends import LOCAL, check_name, connect, is_device
 from ._config import Config, parse, read
 from ._keys import ConfigError, replace_key
 from ._options import parser
 from ._process import ctrl_c, one_blas_thread, quiet_runtime, warn
 from ._score import logistic_regression, score, uncoupled
 from ._selftest import chain, selftest
+from .runtime.prices import price
 from .runtime.rehearsal import Rehearsal
 from .runtime.resumable import Resumable
 

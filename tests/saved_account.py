@@ -6,28 +6,16 @@ from unittest.mock import patch
 from qiskit_ibm_runtime import QiskitRuntimeService
 
 from qiskit_qep.testing import OfflineClient
-from qiskit_qep.testing.offline import INSTANCE
+from qiskit_qep.testing.offline import INSTANCE, offline
 
-RUNTIME = "qiskit_ibm_runtime"
-CLIENT = f"{RUNTIME}.qiskit_runtime_service.RuntimeClient"
-FILE = f"{RUNTIME}.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE"
-ACCOUNT = f"{RUNTIME}.accounts.account.Account"
-KNOWN = {"crn": INSTANCE, "plan": "open", "name": "offline", "tags": []}
+FILE = "qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE"
 
 
 @contextmanager
 def saved_account(folder, token, name="work"):
     """Yield the client of every service that is made meanwhile, by this account."""
     client = OfflineClient()
-    known = [KNOWN | {"pricing_type": "free"}]
-    with (
-        patch(FILE, str(folder / "saved-accounts.json")),
-        patch(
-            f"{RUNTIME}.qiskit_runtime_service.RuntimeClient", lambda *_, **__: client
-        ),
-        patch(f"{ACCOUNT}.list_instances", lambda _: known),
-        patch(f"{ACCOUNT}.resolve_crn", lambda _: None),
-    ):
+    with patch(FILE, str(folder / "saved-accounts.json")), offline(client):
         QiskitRuntimeService.save_account(
             token=token, instance=INSTANCE, name=name, set_as_default=True
         )

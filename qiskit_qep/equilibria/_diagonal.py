@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qiskit.quantum_info import SparsePauliOp
 
-from .._operators import Operators
+from .._operators import compiled
+from .._pauli import checked_paulis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,8 @@ class DiagonalTerms:
         places: dict[bytes, int] = {}
         entries: list[tuple[int, int, float]] = []
         found: list[NDArray[np.bool_]] = []
+        _check(operators)
         for k, operator in enumerate(operators):
-            _check(k, operator, operators[0])
             for z, c in zip(operator.paulis.z, operator.coeffs.real, strict=True):
                 m = places.setdefault(z.tobytes(), len(places))
                 if m == len(found):
@@ -112,11 +112,7 @@ def diagonal_terms(
     Raises:
         TypeError: As ``DiagonalTerms.of``, or if coefficients are complex.
     """
-    terms = (
-        _kept(_Same(operators))
-        if isinstance(operators, Operators)
-        else DiagonalTerms.of(operators)
-    )
+    terms = compiled(DiagonalTerms, operators)
     if np.iscomplexobj(coefficients):
         raise TypeError(
             "Nudge.holomorphic needs complex coefficients, which the energies of "
@@ -125,43 +121,15 @@ def diagonal_terms(
     return terms
 
 
-@dataclass(frozen=True, eq=False)
-class _Same:
-    """The operators of a model as a key: one object is the same, equal ones are not."""
-
-    operators: Operators
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.operators is other.operators
-
-    def __hash__(self) -> int:
-        return id(self.operators)
-
-
-@lru_cache(maxsize=8)
-def _kept(same: _Same) -> DiagonalTerms:
-    return DiagonalTerms.of(same.operators)
-
-
-def _check(k: int, operator: Any, first: Any) -> None:
-    """Say what is wrong with operator k."""
-    if not isinstance(operator, SparsePauliOp):
-        raise TypeError(
-            f"operator {k} is a {type(operator).__name__}, but this equilibrium "
-            "settles classical spins only; give labels such as 'ZZI' or a "
-            "SparsePauliOp, or use the equilibrium made for that type"
-        )
-    if operator.num_qubits != first.num_qubits:
-        raise ValueError(
-            f"operators should act on one register, got operator 0 on "
-            f"{first.num_qubits} and {k} on {operator.num_qubits} qubits"
-        )
-    if np.any(operator.coeffs.imag != 0.0):
-        raise ValueError(f"operator {k} should be Hermitian, got {operator}")
-    if operator.paulis.x.any():
-        label = operator.paulis[operator.paulis.x.any(axis=1)][0].to_label()
-        raise TypeError(
-            f"operator {k} contains {label!r}, but classical spins have Z strings "
-            "only; use Exact, Sampled or Prepared for a quantum model, or "
-            "models.classical_ising"
-        )
+def _check(operators: Sequence[Any]) -> None:
+    """Refuse what is no sum of Z strings."""
+    checked_paulis(operators)
+    for k, operator in enumerate(operators):
+        flipping = operator.paulis.x.any(axis=1)
+        if flipping.any():
+            label = operator.paulis[flipping][0].to_label()
+            raise TypeError(
+                f"operator {k} contains {label!r}, but classical spins have Z strings "
+                "only; use Exact, Sampled or Prepared for a quantum model, or "
+                "models.classical_ising"
+            )

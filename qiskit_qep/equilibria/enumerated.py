@@ -76,15 +76,13 @@ def _lowest(
     terms: DiagonalTerms, rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the lowest configuration of every row, and whether another ties."""
+    from .._walsh import walsh_hadamard
+
     n = terms.num_spins
     energies = np.zeros((len(rows), 1 << n))
     energies[:, terms.strings @ (1 << np.arange(n))] = rows
-    for q in range(n):
-        pairs = energies.reshape(len(rows), -1, 2, 1 << q)
-        energies = np.stack(
-            [pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2
-        )
-    energies = energies.reshape(len(rows), -1)
+    for each in energies:
+        walsh_hadamard(each, np.uint64((1 << n) - 1))
     best = energies.argmin(axis=1)
     second = np.partition(energies, 1, axis=1)[:, 1]
     gaps = second - energies[np.arange(len(rows)), best]

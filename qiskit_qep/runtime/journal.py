@@ -132,16 +132,7 @@ class Journal:
             JournalError: If it is damaged, but for a last line that is being written.
         """
         journal = Journal(Path(path))
-        with journal.path.open("rb") as file:
-            number, line = 0, file.readline(LONGEST)
-            while line:
-                following, record = file.readline(LONGEST), parse(line)
-                if record is None and following:
-                    raise JournalError(f"line {number + 1} of {path} is damaged")
-                if record is not None:
-                    journal._check_schema(record, number)
-                    journal._apply(record)
-                number, line = number + 1, following
+        journal._replay()
         return journal.entries
 
     def wall_time(self) -> float:
@@ -175,43 +166,55 @@ class Journal:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._close = finalize(self, os.close, self._file)
         _lock(self._file, self.path)
-        content = self.path.read_bytes()
-        lines = content.split(b"\n")
-        last = len(lines) - 1 if lines[-1] else len(lines) - 2
-        at = 0
-        for number, line in enumerate(lines[: last + 1]):
-            record = parse(line)
-            if record is None and number < last:
-                raise JournalError(
-                    f"line {number + 1} of {self.path} is damaged, and others follow "
-                    "it, so that it is no interrupted write; restore the file from a "
-                    "copy, or begin another journal"
-                )
-            if record is None and not (number or BEGIN.startswith(line[: len(BEGIN)])):
-                raise JournalError(f"{self.path} is no journal; choose another file")
-            if record is None:
-                self._put_aside(line, at)
-                break
-            self._check_schema(record, number)
-            self._apply(record)
-            at += len(line) + 1
-            if at > len(content):  # whole, but for the end of the line
-                self._write(b"\n")
+        damaged, whole = self._replay()
+        if damaged and not self.run and not BEGIN.startswith(damaged[: len(BEGIN)]):
+            raise JournalError(f"{self.path} is no journal; choose another file")
+        if damaged:
+            self._put_aside(damaged)
+        elif not whole:
+            self._write(b"\n")
         _sync_folder(self.path.parent)
         run = self.run or secrets.token_hex(4)
         self._append("opened", format=FORMAT, schema=SCHEMA, run=run)
 
-    def _put_aside(self, line: bytes, at: int) -> None:
+    def _replay(self) -> tuple[bytes, bool]:
+        """Do what every line says.
+
+        Returns:
+            The last line, if it is damaged, and whether the last one has an end.
+
+        Raises:
+            JournalError: If another line is damaged, or not understood.
+        """
+        number, last = 0, b"\n"
+        with self.path.open("rb") as file:
+            line = file.readline(LONGEST)
+            while line:
+                following, record = file.readline(LONGEST), parse(line)
+                if record is None and following:
+                    raise JournalError(
+                        f"line {number + 1} of {self.path} is damaged, and others "
+                        "follow it, so that it is no interrupted write; restore the "
+                        "file from a copy, or begin another journal"
+                    )
+                if record is None:
+                    return line, False
+                self._check_schema(record, number)
+                self._apply(record)
+                number, last, line = number + 1, line, following
+        return b"", last.endswith(b"\n")
+
+    def _put_aside(self, line: bytes) -> None:
         """Keep a line that was being written when the process died beside the file.
 
         Nothing that it announced has happened, or a service still knows of it.
         """
         aside = self.path.with_name(f"{self.path.name}.damaged")
         with aside.open("ab") as file:
-            file.write(line + b"\n")
+            file.write(line.rstrip(b"\n") + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        os.ftruncate(self._file, at)
+        os.ftruncate(self._file, os.fstat(self._file).st_size - len(line))
         os.fsync(self._file)
 
     def _check_schema(self, record: dict[str, Any], number: int) -> None:

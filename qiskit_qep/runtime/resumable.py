@@ -28,7 +28,7 @@ from .journal import Entry, Journal, JournalError
 from .modes import in_job_mode, submitting
 from .recorded import RecordedJob, Request
 from .seeds import check_sampler, seeded
-from .transpiled import Transpiled
+from .transpiled import isa_of
 
 if TYPE_CHECKING:
     import os
@@ -236,8 +236,7 @@ class Resumable(BaseSamplerV2):
         self._same("backend", {e.backend for e in known}, backend)
         self._same("circuit", {e.circuits for e in known}, circuits)
         # Checked before the intent is written: what cannot run leaves no trace.
-        isa = sampler.isa(asked) if isinstance(sampler, Transpiled) else asked
-        estimate = request_seconds(sampler, isa)
+        estimate = request_seconds(sampler, isa_of(sampler, asked))
         had = spent(journal.entries, journal.wall_time())
         if self._budget == Budget() and "cost" not in self.accept:
             self._refuse_unlimited(sampler, estimate)

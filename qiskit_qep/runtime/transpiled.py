@@ -10,6 +10,7 @@ from qiskit.primitives import BaseSamplerV2
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+from .seeds import layers
 from .templates import Template, make_template, measured_qubits
 
 if TYPE_CHECKING:
@@ -144,3 +145,14 @@ class Transpiled(BaseSamplerV2):
         values = template.bind(pub.parameter_values.as_array(pub.circuit.parameters))
         bound = BindingsArray({tuple(template.circuit.parameters): values}, pub.shape)
         return SamplerPub(template.circuit, bound, pub.shots)
+
+
+def transpiling(sampler: Any) -> Transpiled | None:
+    """Return the ``Transpiled`` that a sampler is or wraps, or None."""
+    return next((s for s in layers(sampler) if isinstance(s, Transpiled)), None)
+
+
+def isa_of(sampler: Any, asked: Sequence[SamplerPub]) -> Sequence[SamplerPub]:
+    """Return PUBs as a sampler's device will run them."""
+    device = transpiling(sampler)
+    return asked if device is None else device.isa(asked)

@@ -9,6 +9,7 @@ version matters: 0.51 is what this was written for.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from qiskit import QuantumCircuit
 
@@ -49,25 +50,29 @@ def offline_service(client: OfflineClient | None = None) -> Any:
         >>> service.backend("ibm_fez").num_qubits
         156
     """
-    from unittest.mock import patch
-
     from qiskit_ibm_runtime import QiskitRuntimeService
 
-    own = OfflineClient() if client is None else client
-    account = "qiskit_ibm_runtime.accounts.account.Account"
-    instance = {"crn": INSTANCE, "plan": "open", "name": "offline", "tags": []}
-    instance["pricing_type"] = "free"
-    made = "qiskit_ibm_runtime.qiskit_runtime_service.RuntimeClient"
-    with (
-        patch(made, lambda *_, **__: own),
-        patch(
-            f"{account}.list_instances", lambda _: [instance | {"pricing_type": "free"}]
-        ),
-        patch(f"{account}.resolve_crn", lambda _: None),
-    ):
+    with offline(OfflineClient() if client is None else client):
         return QiskitRuntimeService(
             channel="ibm_quantum_platform", token="none" * 11, instance=INSTANCE
         )
+
+
+@contextmanager
+def offline(client: OfflineClient) -> Iterator[None]:
+    """Let every service that is made meanwhile ask a client instead of the network."""
+    from unittest.mock import patch
+
+    made = "qiskit_ibm_runtime.qiskit_runtime_service.RuntimeClient"
+    account = "qiskit_ibm_runtime.accounts.account.Account"
+    known = {"crn": INSTANCE, "plan": "open", "pricing_type": "free"}
+    instances = [known | {"name": "offline", "tags": []}]
+    with (
+        patch(made, lambda *_, **__: client),
+        patch(f"{account}.list_instances", lambda _: instances),
+        patch(f"{account}.resolve_crn", lambda _: None),
+    ):
+        yield
 
 
 @dataclass(eq=False)
