@@ -13,7 +13,7 @@ import numpy as np
 
 import qiskit_qep as qep
 
-from .circuit_quality import aer, table
+from .circuit_quality import table
 from .success_rates import wilson
 
 if TYPE_CHECKING:
@@ -99,24 +99,17 @@ class Run:
 
 
 @cache
-def torino() -> tuple[Any, Any]:
-    """Return the best four qubits of a simulated device, and their noise."""
-    from qiskit_aer.noise import NoiseModel
+def torino() -> Any:
+    """Return the best four qubits of a simulated device, with their noise."""
     from qiskit_ibm_runtime.fake_provider import FakeTorino
 
     whole = FakeTorino()
-    part = qep.cut_backend(whole, qep.best_qubits(whole, 4))
-    return part, NoiseModel.from_backend(part)
+    return qep.cut_backend(whole, qep.best_qubits(whole, 4))
 
 
 def noisy_sampler(seed: int) -> qep.Transpiled:
     """Return a sampler with the noise of these qubits."""
-    from qiskit_aer.primitives import SamplerV2
-
-    part, noise = torino()
-    fast = {"noise_model": noise, "runtime_parameter_bind_enable": True}
-    sampler = SamplerV2(seed=seed, options={"backend_options": fast})
-    return qep.Transpiled(sampler, part, seed=0)
+    return qep.Transpiled(qep.AerSampler(seed, torino()), torino(), seed=0)
 
 
 def noisy() -> qep.Prepared:
@@ -126,7 +119,13 @@ def noisy() -> qep.Prepared:
 
 
 TASKS = (
-    Task(None, "Ramp()", "Aer", lambda: qep.Prepared(qep.Ramp(), aer, SHOTS), 0.2),
+    Task(
+        None,
+        "Ramp()",
+        "Aer",
+        lambda: qep.Prepared(qep.Ramp(), qep.AerSampler, SHOTS),
+        0.2,
+    ),
     Task(
         None,
         "Ramp()",

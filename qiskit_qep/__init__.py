@@ -51,6 +51,7 @@ from .equilibria.tensor_network import TensorNetwork as TensorNetwork
 from .equilibria.thermal import Thermal as Thermal
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational
+from .runtime.aer import AerSampler as AerSampler
 from .runtime.answers import AnswerError as AnswerError
 from .runtime.costs import BudgetError as BudgetError
 from .runtime.devices import best_qubits as best_qubits

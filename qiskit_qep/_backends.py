@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._keys import ConfigError, call, listed, meant
 from ._model import pauli_terms
+from .runtime.aer import AerSampler
 from .runtime.devices import best_qubits, cut_backend
 from .runtime.faults import classify
 from .runtime.transpiled import Transpiled
@@ -81,7 +82,7 @@ def connect(
     if name == "exact":
         return Connection(name, _statevector)
     if name == "aer":
-        return Connection(name, _aer)
+        return Connection(name, AerSampler)
     terms = call("", pauli_terms, operators=operators)
     supports = [int(x | z) for x, z in zip(terms.flips, terms.signs, strict=True)]
     bonds = {s for s in supports if s.bit_count() > 1}
@@ -108,13 +109,6 @@ def _statevector(seed: int) -> BaseSamplerV2:
     return StatevectorSampler(seed=np.random.default_rng(seed))
 
 
-def _aer(seed: int) -> BaseSamplerV2:
-    sampler = import_module("qiskit_aer.primitives").SamplerV2
-    fast = {"backend_options": {"runtime_parameter_bind_enable": True}}
-    made: BaseSamplerV2 = sampler(seed=seed, options=fast)
-    return made
-
-
 @dataclass(frozen=True, eq=False)
 class _Simulated:
     """A function from a seed to a sampler of a simulated device."""
@@ -124,13 +118,11 @@ class _Simulated:
     qubits: Sequence[int] | None
 
     def __call__(self, seed: int) -> BaseSamplerV2:
-        from qiskit.primitives import BackendSamplerV2
-
-        sampler = BackendSamplerV2(
-            backend=self.backend, options={"seed_simulator": seed}
-        )
         return Transpiled(
-            sampler, self.backend, seed=self.transpiler_seed, qubits=self.qubits
+            AerSampler(seed, self.backend),
+            self.backend,
+            seed=self.transpiler_seed,
+            qubits=self.qubits,
         )
 
 

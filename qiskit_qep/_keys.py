@@ -64,7 +64,10 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "Literal['exact', 'shots']": ("a string", _is_str),
     "Literal['none', 'readout', 'full']": ("a string", _is_str),
-    "Literal['linear', 'smooth'] | Callable[[float], float]": ("a string", _is_str),
+    "Literal['gentle', 'linear', 'smooth'] | Callable[[float], float]": (
+        "a string",
+        _is_str,
+    ),
     "str | Iterable[tuple[int, int]] | Any": (
         "a string or a list of pairs such as [[0, 1], [1, 2]]",
         lambda value: _is_str(value) or _list_of(_is_pair)(value),

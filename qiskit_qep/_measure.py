@@ -228,11 +228,11 @@ def pull(model: Model, slope: Array) -> Array:
     Operators other than Pauli sums have no bound; those that settle them refuse a nudge
     that leaves no state.
     """
-    return np.asarray(np.abs(slope) @ _readout_sizes(model))
+    return np.asarray(np.abs(slope) @ readout_sizes(model))
 
 
 @lru_cache(maxsize=16)
-def _readout_sizes(model: Model) -> Array:
+def readout_sizes(model: Model) -> Array:
     """Bound the size of every value that is read out."""
     sizes = [
         np.abs(op.coeffs).sum() if isinstance(op, SparsePauliOp) else 0.0

@@ -133,7 +133,8 @@ class Nudge:
         r"""Nudge by beta_n s / |s|, and multiply the result by |s|.
 
         The push then does not fade as the loss falls, and with it the signal in the
-        shot noise.
+        shot noise. Bias and noise of a sample's gradient are both proportional to its
+        slope, so that one push is best for all slopes: take it with shots.
         """
         if self.is_normalized or not self.nodes:
             raise ValueError(f"{self} has no nudge to normalize")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._fidelity import EXACT_QUBITS
-from ._gradient import gradient, predict
+from ._gradient import gradient
 from ._loss import Loss, squared_error
-from ._measure import pull
+from ._measure import readout_sizes
 from ._nudge import Nudge
 from ._streams import new_seed
 from .equilibria.exact import Exact
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._equilibrium import Equilibrium
     from ._model import Model
 
-PILOT = 0.5  # the nudge that is tried, where no gap forbids it
+PILOT = 1.0  # the push that is tried, where no gap forbids it
 
 
 def suggest_nudge(
@@ -37,15 +37,16 @@ def suggest_nudge(
     loss: Loss = squared_error,
     seed: int | None = None,
 ) -> Nudge:
-    r"""Suggest the centred nudge of smallest mean squared error for given shots.
+    r"""Suggest the normalized centred nudge of smallest squared error for given shots.
 
     .. math:: \mathrm{MSE}(\beta) = |c|^2 \beta^4 + \frac{v}{\beta^2}, \qquad
               \beta^* = \left(\frac{v}{2 |c|^2}\right)^{1/6}
 
     The bias c beta^2 is measured by halving a pilot nudge, the noise v / beta^2 is what
-    the pilot's error bars say. The suggestion is capped where beta * |slope| * |O|
-    reaches half the smallest gap, up to 14 qubits, and at 0.5 otherwise. It costs two
-    gradients and a prediction.
+    the pilot's error bars say. A sample's bias and noise are both multiplied by its
+    slope, so that the best push is the same whatever the slope: the nudge is
+    ``normalized``. It is capped where the push reaches half the smallest gap, up to 14
+    qubits, and at 1 otherwise. It costs two gradients.
 
     Args:
         model: Operators with roles.
@@ -58,7 +59,7 @@ def suggest_nudge(
         seed: Of the pilot's shots; None draws one.
 
     Returns:
-        ``Nudge.centered(beta)``.
+        ``Nudge.centered(beta).normalized()``.
 
     Raises:
         ValueError: If shots is not positive.
@@ -75,15 +76,12 @@ def suggest_nudge(
         raise ValueError(f"shots should be at least 1, got {shots}")
     seed = new_seed() if seed is None else seed
     noisy = _with_shots(equilibrium, shots)
-    prediction = predict(model, theta, x, equilibrium=noisy, seed=seed)
-    slope = loss.slope(prediction, loss.targets(model, y, len(prediction)))
     cap = PILOT
     sizes = [getattr(op, "num_qubits", np.inf) for op in model.operators]
     if max(sizes) <= EXACT_QUBITS:
         phase = Exact()(model.operators, model.coefficients(theta, x))
-        cap = float(
-            np.min(0.5 * np.asarray(phase.gap) / np.maximum(pull(model, slope), 1e-12))
-        )
+        gaps = np.asarray(phase.gap)
+        cap = float(0.5 * np.min(gaps) / np.linalg.norm(readout_sizes(model)))
     pilot = min(PILOT, cap)
     wide, narrow = (
         gradient(
@@ -92,8 +90,8 @@ def suggest_nudge(
             x,
             y,
             equilibrium=noisy,
-            nudge=Nudge.centered(b),
-            seed=seed + 1 + k,
+            nudge=Nudge.centered(b).normalized(),
+            seed=seed + k,
             loss=loss,
         )
         for k, b in enumerate((pilot, 0.5 * pilot))
@@ -104,7 +102,7 @@ def suggest_nudge(
     curvature = max(difference - noise, 0.5 * noise) / (0.75 * pilot**2) ** 2
     variance = (wide.stds**2).sum() * pilot**2
     best = (variance / (2.0 * curvature)) ** (1 / 6)
-    return Nudge.centered(float(f"{min(best, cap):.2g}"))
+    return Nudge.centered(float(f"{min(best, cap):.2g}")).normalized()
 
 
 def _with_shots(equilibrium: Equilibrium | None, shots: int) -> Equilibrium:

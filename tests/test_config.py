@@ -227,7 +227,7 @@ REFUSED_TABLES = [
         RAMP + ', driver = "XX" }',
         r"has no key 'driver'.*; it may have kind, time, steps",
     ),
-    (RAMP + ', schedule = "fast" }', "schedule should be 'linear', 'smooth' or a"),
+    (RAMP + ', schedule = "fast" }', "should be 'gentle', 'linear', 'smooth' or a"),
     (RAMP + ", steps = 10001 }", r"steps should be at most 10000 in a file, got 10001"),
     (RAMP.replace("ramp", "rmp") + " }", r"got \"rmp\" \(did you mean 'ramp'\?\)"),
     (RAMP + " }\nshots = 0", r"\[equilibrium\] shots should be at least 1, got 0"),

@@ -148,13 +148,13 @@ def test_the_suggested_nudge_is_near_the_best_on_networks_it_has_not_seen():
     x, y, shots = np.array([[1.0]]), np.array([[1.0]]), 2000
     cost, ratios = qep.cost_observable, []  # its slope is -2
 
-    def error(theta, exact, beta):
-        nudge = qep.Nudge.centered(beta)
+    def error(theta, exact, push):
+        nudge = qep.Nudge.centered(push).normalized()
         found = qep.gradient(model, theta, x, y, nudge=nudge, loss=cost).values
-        rows = [model.coefficients(theta, x, push)[0] for push in (2 * beta, -2 * beta)]
+        rows = [model.coefficients(theta, x, nu)[0] for nu in (push, -push)]
         values = qep.Exact()(model.operators, np.array(rows)).values
         variance = (1 - values[:, : model.num_trainable] ** 2).sum() / shots
-        return ((found - exact) ** 2).sum() + variance / (2 * beta) ** 2
+        return ((found - exact) ** 2).sum() + variance / push**2
 
     for seed in range(100, 120):
         theta = 0.5 * np.random.default_rng(seed).standard_normal(model.num_trainable)
@@ -163,9 +163,9 @@ def test_the_suggested_nudge_is_near_the_best_on_networks_it_has_not_seen():
         if exact.gap < 0.5:
             continue
         nudge = qep.suggest_nudge(model, theta, x, y, shots, loss=cost, seed=seed)
-        # The suggestion keeps beta |slope| within half the gap, and so does its rival.
-        grid = np.geomspace(0.02, exact.gap / 4, 20)
-        best = min(error(theta, exact.values, beta) for beta in grid)
+        # The suggestion keeps its push within half the gap, and so does its rival.
+        grid = np.geomspace(0.04, exact.gap / 2, 20)
+        best = min(error(theta, exact.values, push) for push in grid)
         ratios.append(error(theta, exact.values, nudge.reach) / best)
     assert len(ratios) > 8
     assert np.median(ratios) < 1.5

@@ -82,7 +82,7 @@ def test_the_suggested_nudge_is_close_to_the_best():
     suggested = qep.suggest_nudge(*where, shots, seed=1).reach
 
     def error(beta):
-        nudge = qep.Nudge.centered(beta)
+        nudge = qep.Nudge.centered(beta).normalized()
         found = [
             qep.gradient(
                 *where, equilibrium=qep.Sampled(shots), nudge=nudge, seed=s
@@ -91,10 +91,24 @@ def test_the_suggested_nudge_is_close_to_the_best():
         ]
         return np.sqrt(((np.array(found) - exact) ** 2).sum(axis=1).mean())
 
-    grid = np.array([0.05, 0.1, 0.2, 0.3, 0.45])
+    grid = np.array([0.05, 0.1, 0.2, 0.4, 0.6, 0.9])
     errors = np.array([error(beta) for beta in grid])
     assert errors.max() > 2 * errors.min()
     assert error(suggested) < 1.35 * errors.min()
+
+
+def test_the_suggestion_does_not_depend_on_the_slope():
+    """A target close by is as well learnt from as one far off."""
+    model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+    theta = np.random.default_rng(2).normal(0.0, 0.5, model.num_trainable)
+    x = [[0.5]]
+    p = qep.predict(model, theta, x)
+    near, far = (
+        qep.suggest_nudge(model, theta, x, p - away, 100_000, seed=0)
+        for away in (0.05, 1.0)
+    )
+    assert near.is_normalized
+    assert near.reach == pytest.approx(far.reach, rel=0.3)
 
 
 def test_the_suggestion_stays_below_the_gap():

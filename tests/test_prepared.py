@@ -26,7 +26,7 @@ BIND = {"backend_options": {"runtime_parameter_bind_enable": True}}
 
 
 def aer(seed):
-    """Return the sampler that the README recommends."""
+    """Return Aer's own sampler, with fresh noise."""
     return SamplerV2(seed=seed, options=BIND)
 
 
@@ -83,6 +83,7 @@ SAMPLERS = {
     "Aer": lambda: SamplerV2(options=BIND),
     "BackendSamplerV2": lambda: BackendSamplerV2(backend=AerSimulator()),
     "seeded Aer": lambda: aer,
+    "AerSampler": lambda: qep.AerSampler,
     "seeded StatevectorSampler": lambda: statevector,
 }
 
@@ -101,7 +102,7 @@ def test_signs_and_qubit_order(make):
     assert phase.stds.max() < 0.01
 
 
-@pytest.mark.parametrize("make", [aer, statevector])
+@pytest.mark.parametrize("make", [aer, qep.AerSampler, statevector])
 def test_shots_agree_with_the_prepared_states(network, make):
     model, theta, x = network
     rows = model.coefficients(theta, x)
@@ -249,7 +250,7 @@ def test_a_seed_gives_the_same_run_and_another_another(network):
     assert (one.values != other.values).all()
 
 
-@pytest.mark.parametrize("make", [aer, statevector])
+@pytest.mark.parametrize("make", [aer, qep.AerSampler, statevector])
 def test_phases_do_not_share_their_noise(network, make):
     """A sampler with a fixed seed correlates them by up to .8."""
     model, theta, x = network
