@@ -292,9 +292,4 @@ def with_shots(sets: list[list[Instance]], *, quick: bool) -> Iterator[str]:
     for circuit, nudge in rows[: 1 if quick else 4]:
         for instances in sets:
             chosen = instances[: max(1, len(instances) // 3)]
-            yield measure(
-                circuit,
-                chosen,
-                lambda p: qep.Prepared(p, qep.AerSampler, shots=shots),
-                nudge,
-            )
+            yield measure(circuit, chosen, settle, nudge)

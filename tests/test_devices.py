@@ -9,7 +9,7 @@ import rustworkx as rx
 from qiskit import QuantumCircuit
 from qiskit.circuit import Measure, Parameter
 from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZZGate, SXGate
-from qiskit.primitives import BackendSamplerV2
+from qiskit.primitives import BackendSamplerV2, StatevectorSampler
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2
@@ -259,3 +259,40 @@ def test_the_runtimes_old_sampler_warns_and_runs(cut):
     bits = device.run([asymmetric()], shots=4000).result()[0].data.meas
     ones = bits.to_bool_array(order="little").mean(axis=0)
     assert np.abs(ones - [1, np.sin(0.5) ** 2, 0, 1]).max() < 0.1
+
+
+NOISELESS = {
+    "statevector": lambda seed: StatevectorSampler(seed=np.random.default_rng(seed)),
+    "aer": lambda seed: SamplerV2(seed=seed),
+    "AerSampler": qep.AerSampler,
+}
+
+
+def test_one_script_serves_all_samplers(cut):
+    """Gradients agree within errors; those of one device's noise with each other."""
+    model = qep.models.transverse_field_ising(3, edges="chain", readout=[2])
+    theta = [0.8, -0.5, 0.9, 0.6, 0.7, 0.3, -0.6, 0.4]
+    ramp = qep.Ramp(2, 4)
+
+    def script(sampler):
+        settle = qep.Prepared(ramp, sampler, shots=10_000)
+        strong = qep.Nudge.centered(0.5).normalized()
+        found = qep.gradient(
+            model, theta, [], [-1.0], equilibrium=settle, nudge=strong, seed=6
+        )
+        return found, np.hypot(found.stds, found.slope_stds)
+
+    exact, _ = script(None)
+    ideal = [script(sampler) for sampler in NOISELESS.values()]
+    noisy = [
+        script(qep.Transpiled(make(cut), cut, seed=1))
+        for make in (*SAMPLERS.values(), lambda cut: qep.AerSampler(backend=cut))
+    ]
+    for found, error in ideal:
+        assert (np.abs(found.values - exact.values) < 5 * error).all()
+    first, its_error = noisy[0]
+    for found, error in noisy[1:]:
+        both = np.hypot(error, its_error)
+        assert (np.abs(found.values - first.values) < 5 * both).all()
+    assert exact.norm > 20 * its_error.max()
+    assert (np.abs(first.values - exact.values) > 5 * its_error).any()  # the noise
