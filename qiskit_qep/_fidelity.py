@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._gradient import gradient
 from ._loss import Loss, squared_error
+from ._measure import measure
 from ._model import pauli_terms
 from ._nudge import Nudge
 from ._parametrization import direct
@@ -19,6 +20,7 @@ from .preparations.ramp import Ramp
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._equilibrium import Phase
     from ._model import Model
     from .equilibria.prepared import Prepared
 
@@ -80,9 +82,10 @@ def fidelity_report(
     .. math:: F = |\langle\psi_0|\psi\rangle|^2, \qquad
               \cos = \frac{g \cdot g_0}{|g|\,|g_0|}, \qquad \frac{|g|}{|g_0|}
 
-    The states are the noiseless ones of the circuit; the gradient is measured as the
-    equilibrium does it, shots and noise included: by as many jobs as a training step,
-    and as many again where a ramp is doubled. Exact columns are nan beyond 14
+    The states are the noiseless ones of the circuit, with the angles of the measured
+    free phase; the gradient is measured as the equilibrium does it, shots and noise
+    included: by as many jobs as a training step, and as many again where a ramp is
+    doubled. Exact columns are nan beyond 14
     qubits; the variance and the doubled ramp need no exact state.
 
     Args:
@@ -125,21 +128,25 @@ def fidelity_report(
         parametrization=direct,
     )
 
-    def gradients(settle: Any) -> Array:
+    def gradients(settle: Any) -> tuple[Array, Phase]:
+        """Return the gradient of every sample, and the free phase."""
         driven = rows[:, : model.num_driven]
-        found = gradient(all_inputs, [], driven, y, equilibrium=settle, **how)
-        return model.pullback(theta, x, found.inputs)[0]
+        found, warning, free = measure(
+            all_inputs, [], driven, y, equilibrium=settle, **how
+        )
+        if warning:
+            warnings.warn(warning, stacklevel=3)
+        return model.pullback(theta, x, found.inputs)[0], free
 
-    measured = gradients(equilibrium)
+    measured, free = gradients(equilibrium)
     doubled = np.full(measured.shape, np.nan)
     preparation = equilibrium.preparation
     if isinstance(preparation, Ramp):
         slower = replace(
             preparation, time=2 * preparation.time, steps=2 * preparation.steps
         )
-        doubled = gradients(replace(equilibrium, preparation=slower))
-    noiseless = replace(equilibrium, sampler=None)
-    prepared = noiseless(model.operators, rows).state[0]
+        doubled, _ = gradients(replace(equilibrium, preparation=slower))
+    prepared = preparation.states(all_inputs.operators, free.state[-1])
     h = pauli_terms(model.operators).hamiltonian(rows)
     images = h.apply(prepared)
     energy = np.einsum("bi,bi->b", prepared.conj(), images).real
@@ -147,11 +154,10 @@ def fidelity_report(
     fidelity, error, gap = np.full((3, len(x)), np.nan)
     exact = np.full(measured.shape, np.nan)
     if pauli_terms(model.operators).num_qubits <= EXACT_QUBITS:
-        ground = Exact()(model.operators, rows)
+        exact, ground = gradients(Exact())
         fidelity = np.abs(np.einsum("bi,bi->b", ground.state[0].conj(), prepared)) ** 2
         error = energy - (ground.values * rows).sum(axis=1)
         gap = np.asarray(ground.gap)
-        exact = gradients(Exact())
     sizes = [np.linalg.norm(g, axis=1) for g in (measured, exact, doubled)]
     return Fidelity(
         fidelity=fidelity,

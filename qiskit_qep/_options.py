@@ -72,6 +72,12 @@ def parser(
             metavar="S",
             help="stop before more QPU time",
         )
+        words[name].add_argument(
+            "--max-wall-time",
+            type=float,
+            metavar="S",
+            help="stop when the run has worked that long on a device",
+        )
     for name in ("train", "resume", "selftest"):
         words[name].add_argument(
             "--yes", action="store_true", help="spend QPU time without a limit"

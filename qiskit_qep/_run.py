@@ -34,6 +34,7 @@ from ._score import Baseline, Score, classes, confusion, score
 from ._state import State, versions
 from ._train import rows_of_step
 from ._train import steps as iterate
+from .runtime.costs import Budget
 from .runtime.prices import Price, price
 from .runtime.resumable import Resumable
 
@@ -92,11 +93,11 @@ def check_allowed(config: Config, confirmed: bool) -> None:
     Raises:
         ConfigError: If a device has neither a budget nor a confirmation.
     """
-    limits = config.budget.max_jobs, config.budget.max_qpu_seconds
-    if is_device(config.backend) and limits == (None, None) and not confirmed:
+    if is_device(config.backend) and config.budget == Budget() and not confirmed:
         raise ConfigError(
-            f"{config.backend} costs QPU time: set --max-qpu-seconds or --max-jobs, or "
-            "give --yes to go without a limit; qiskit-qep plan says what it will cost"
+            f"{config.backend} costs QPU time: set --max-qpu-seconds, --max-jobs or "
+            "--max-wall-time, or give --yes to go without a limit; qiskit-qep plan "
+            "says what it will cost"
         )
 
 

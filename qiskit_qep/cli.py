@@ -14,6 +14,7 @@ from . import _folder, _report, _run
 from ._backends import LOCAL, check_name, connect, is_device
 from ._config import Config, parse, read
 from ._keys import ConfigError, replace_key
+from ._kinds import LIMITS
 from ._options import parser
 from ._process import ctrl_c, one_blas_thread, quiet_runtime, warn
 from ._score import logistic_regression, score, uncoupled
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ._backends import Connection
 
 INTERRUPTED = 130  # as a shell reports a command that Ctrl-C ended
-KEYS = ("seed", "steps", "backend", "account", "max_jobs", "max_qpu_seconds")
+KEYS = ("seed", "steps", "backend", "account", *LIMITS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

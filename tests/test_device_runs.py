@@ -79,6 +79,15 @@ def test_without_a_budget_or_a_yes_nothing_begins(client, capsys, limits, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_time_alone_is_a_budget(client, capsys):
+    train = "train", "x.toml", "--steps", "1", "--max-wall-time"
+    assert command(*train, "0", "--out", "none") == 2
+    assert "max_wall_time is 0" in capsys.readouterr().err
+    assert client.jobs == {}
+    assert command(*train, "1000", "--out", "run") == 0
+    assert len(client.jobs) == 7
+
+
 def test_a_yes_begins_and_is_asked_for_again(client, capsys):
     assert command("train", "x.toml", "--yes", "--out", "run", "--steps", "1") == 0
     assert command("resume", "run") == 2

@@ -139,3 +139,32 @@ def test_a_report_costs_two_steps(network):
     settle = qep.Prepared(qep.Ramp(1, 2), rehearsal, shots=10)
     qep.fidelity_report(*network, equilibrium=settle)
     assert len(rehearsal.jobs) == 4  # of three samples: free and nudged, and doubled
+
+
+def test_the_states_are_those_whose_gradient_is_measured(network, monkeypatch):
+    """A measured VQE is not searched again, and the exact state is settled once."""
+    calls = []
+    settle = qep.Exact.__call__
+
+    def counted(self, operators, coefficients, **how):
+        calls.append(len(coefficients))
+        return settle(self, operators, coefficients, **how)
+
+    monkeypatch.setattr(qep.Exact, "__call__", counted)
+    model, theta, x, y = network
+    vqe = qep.Variational("shots", qep.Ramp(1, 1), lambda fun, x0: Found(x0))
+    circuits = qep.Prepared(vqe, qep.AerSampler, shots=500)
+    where = model, theta, x, y
+    searched = qep.fidelity_report(*where, equilibrium=circuits, seed=1)
+    assert calls == [3, 6]  # of three samples: free, and nudged twice
+    plain = qep.Prepared(qep.Ramp(1, 1))
+    ramped = qep.fidelity_report(*where, equilibrium=plain, seed=1)
+    np.testing.assert_allclose(searched.fidelity, ramped.fidelity)
+    assert (ramped.fidelity < 0.99).all()
+
+
+class Found:
+    """What an optimizer returns that stays where it begins."""
+
+    def __init__(self, x):
+        self.x = x
