@@ -332,6 +332,7 @@ def used_threads(monkeypatch, number):
 
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", number)
     monkeypatch.setattr(_kernels, "ThreadPoolExecutor", recorded)
+    monkeypatch.setattr(_kernels, "WORTH_A_THREAD", 4096)  # small systems are quick
     return sizes
 
 
