@@ -171,16 +171,6 @@ class PauliTerms:
         sparse_rows(self._to_strings[identity], given, rows)
         return Hamiltonians(self.dim, self.is_real, self.layout[1], rows)
 
-    def string_values(
-        self, left: NDArray[Any], right: NDArray[Any]
-    ) -> NDArray[np.float64]:
-        """Return Re <l|P_s|r> of every string for every row, (batch, num_strings)."""
-        order = self.layout[0]
-        values = np.empty((len(left), len(order)))
-        values[:, order] = self._sums(left, right)
-        values *= self.factors
-        return values
-
     def expectations(
         self, left: NDArray[Any], right: NDArray[Any]
     ) -> NDArray[np.float64]:
