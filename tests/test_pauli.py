@@ -134,7 +134,7 @@ def test_expectation_of_every_string(num_qubits, dtype):
     rng = np.random.default_rng(3)
     operators = [SparsePauliOp("".join(s)) for s in product("IXYZ", repeat=num_qubits)]
     left, right = (draw_vectors(rng, 2, num_qubits, dtype) for _ in range(2))
-    values = both_parts(PauliTerms.of(operators).string_values, left, right)
+    values = both_parts(PauliTerms.of(operators).expectations, left, right)
     for b in range(2):
         close(values[b], reference.expectations(operators, left[b], right[b]))
 
@@ -147,9 +147,9 @@ def test_one_transform_of_all_strings_of_a_flip_equals_direct_sums(num_qubits, d
     signs = rng.choice(2**num_qubits, 12, replace=False)
     strings = [SparsePauliOp(string(num_qubits, flip, int(sign))) for sign in signs]
     left, right = (draw_vectors(rng, 3, num_qubits, dtype) for _ in range(2))
-    together = both_parts(PauliTerms.of(strings).string_values, left, right)
+    together = both_parts(PauliTerms.of(strings).expectations, left, right)
     direct = [
-        both_parts(PauliTerms.of([op]).string_values, left, right)[:, 0]
+        both_parts(PauliTerms.of([op]).expectations, left, right)[:, 0]
         for op in strings
     ]
     close(together, np.array(direct).T)
