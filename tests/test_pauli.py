@@ -1,5 +1,8 @@
 """Pauli sums by flip mask and their compiled loops, against Kronecker products."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -461,3 +464,30 @@ def test_other_operators_are_refused(thing):
     name = type(thing).__name__
     with pytest.raises(TypeError, match=f"operator 1 is a {name}.*SparsePauliOp"):
         PauliTerms.of([SparsePauliOp("ZZI"), thing])
+
+
+# --- Compilation --------------------------------------------------------------------
+
+
+def test_a_first_call_says_that_it_compiles_and_later_ones_are_silent(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from qiskit_qep import _tridiagonal\n"
+        "one = np.ones(2)\n"
+        "_tridiagonal.bounds(one, one, 2)\n"
+        "_tridiagonal.eigenvalues_below(one, one, 2, 0.5)\n"
+    )
+
+    def said():
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout + done.stderr
+
+    notice = "qiskit_qep compiles for this machine, which is done once"
+    assert said().count(notice) == 1
+    assert said() == ""
