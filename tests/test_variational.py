@@ -188,13 +188,14 @@ def overlap(one, other):
     return np.abs((states[0].conj() * states[1]).sum(axis=1)) ** 2
 
 
+# SPSA's own calibration, or less regularization, is a toss-up: of 8 seeds 5 fail.
 @pytest.mark.parametrize(
     "optimizer",
     [
         None,
-        SPSA(maxiter=30),
+        SPSA(maxiter=40, learning_rate=0.2, perturbation=0.2),
         QNSPSA(
-            overlap, maxiter=30, learning_rate=0.1, perturbation=0.2, regularization=0.1
+            overlap, maxiter=40, learning_rate=0.2, perturbation=0.2, regularization=1.0
         ),
         COBYLA(maxiter=90, rhobeg=0.4),
         NFT(maxfev=60),
