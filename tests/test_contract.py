@@ -164,7 +164,7 @@ def thermal(temperature):
 
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
-NOISY = qep.Lindblad(qep.jumps.damping(3.0) + qep.jumps.dephasing(0.2))
+NOISY = qep.Lindblad(qep.jumps.damping(2.0))
 TABLE = {
     "Exact": Row(qep.Exact()),
     "Exact, level 1": Row(qep.Exact(level=1), level=1),

@@ -78,16 +78,15 @@ def test_qutip_settles_to_the_same_state():
     operators, row = reference.general(rng, size)
     h = reference.total(operators, row)
     each = [
-        [reference.matrix(reference.at(a, [q], size)) for a in "XYZ"] for q in (0, 1, 2)
+        [reference.matrix(reference.at(a, [q], size)).toarray() for a in "XYZ"]
+        for q in range(size)
     ]
-    couplings = [s.toarray() for group in each for s in group]
-    jumps, turn = bath(h, 0.6, 0.8, couplings)
-    lowering = [np.sqrt(0.4) / 2 * (x + 1j * y).toarray() for x, y, _ in each]
-    rho = qutip.steadystate(
-        qutip.Qobj(h + turn),
-        [qutip.Qobj(j) for j in (*jumps, *lowering, pair.to_matrix())],
-    ).full()
-    values = [(reference.matrix(op) @ rho.full()).trace().real for op in operators]
+    jumps, turn = bath(h, 0.6, 0.8, [s for group in each for s in group])
+    jumps += [np.sqrt(0.4) / 2 * (x + 1j * y) for x, y, _ in each]
+    jumps.append(pair.to_matrix())
+    rho = qutip.steadystate(qutip.Qobj(h + turn), [qutip.Qobj(j) for j in jumps])
+    rho = rho.full()
+    values = [(reference.matrix(op) @ rho).trace().real for op in operators]
     phase = settle(operators, row[None])
     assert np.abs(values).max() > 0.3
     np.testing.assert_allclose(phase.values[0], values, atol=1e-10)

@@ -3,6 +3,7 @@ r"""Generators of open dynamics in the eigenbasis of H, and what they leave at r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,10 +92,20 @@ class Generator:
 
     def apply(self, rho: NDArray[Any]) -> Matrices:
         """Return d rho / dt."""
-        moved = self.drift @ rho
-        moved += rho @ self.drift.conj().T
-        moved += (self.jumps @ rho @ self.jumps.conj().transpose(0, 2, 1)).sum(axis=0)
+        moved = self.drift @ rho + rho @ self.drift.conj().T
+        kets, bras = self._stacked
+        dim = len(rho)
+        # Side by side, so that their sum is one product of matrices.
+        every = (kets @ rho).reshape(-1, dim, dim).transpose(1, 0, 2)
+        moved += every.reshape(dim, len(bras)) @ bras
         return np.asarray(moved)
+
+    @cached_property
+    def _stacked(self) -> tuple[Matrices, Matrices]:
+        """All L, and all L^+, below one another."""
+        dim = len(self.drift)
+        adjoint = self.jumps.conj().transpose(0, 2, 1)
+        return self.jumps.reshape(-1, dim), adjoint.reshape(-1, dim)
 
     def solve(
         self,
