@@ -211,8 +211,8 @@ def run(seeds: int | None = None, *, full: bool = False) -> None:
         "Adiabatic order-parameter search (chaganbajala/QEP_paper, 2026)",
         lines,
         (
-            "error: of the gradient, root mean square over 17 times, over the exact length;",
-            "theirs are drawn, not printed; their trainings by sweeps of T = 1000 and",
-            "more, days on GPUs, and sweeps that go on from the free state are left out",
+            "error: of the gradient, root mean square over 17 times, over its length;",
+            "theirs are drawn, not printed; trainings by sweeps of T = 1000 and more,",
+            "days on GPUs, and sweeps that go on from the free state, are left out",
         ),
     )
