@@ -101,10 +101,13 @@ def test_a_bath_alone_leads_to_the_gibbs_state(temperature):
     rows[1, 3:6], rows[1, 9:] = 1.0, 0.0
     for rate in (0.01, 10.0):
         settle = qep.Lindblad(temperature=temperature, rate=rate)
-        found = settle(MODEL.operators, rows).values
+        phase = settle(MODEL.operators, rows)
+        found = phase.values
         gibbs = [reference.thermal(MODEL.operators, row, temperature) for row in rows]
         np.testing.assert_allclose(found, gibbs, atol=1e-11)
         assert np.abs(found).max() > 0.01
+        gap = qep.Thermal(temperature)(MODEL.operators, rows).gap
+        np.testing.assert_allclose(phase.gap, gap, atol=1e-12)
 
 
 def test_shots_are_those_of_the_mixed_state():
@@ -153,8 +156,8 @@ def test_with_nothing_but_strong_damping_it_measures_minus_the_gradient():
     r"""All decays before it turns: d<A>/dB ~ <i[B, A]> / gamma is antisymmetric."""
     for rate, least in ((10.0, 0.98), (100.0, 0.9998)):
         settle = qep.Lindblad(qep.jumps.damping(rate))
-        found = qep.gradient(MODEL, THETA, X, Y, equilibrium=settle, **LIMIT)
-        assert cosine(found.values, own_slope(settle)) < -least
+        found = qep.gradient(MODEL, THETA, X[:1], Y[:1], equilibrium=settle, **LIMIT)
+        assert cosine(found.values, own_slope(settle, X[:1], Y[:1])) < -least
 
 
 # --- Reciprocity --------------------------------------------------------------------

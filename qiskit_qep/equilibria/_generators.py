@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-13  # of GMRES, relative
 RESTART, ROUNDS = 100, 10
-FASTEST = 0.1  # of the mean rate of jumps: keeps the preconditioner invertible
+SHIFT = 0.1  # of the mean rate of decay: without it a dark state divides by 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class Generator:
         guess = np.diag(populations / populations.sum()).astype(complex)
         return Generator(vectors, -1j * turn - 0.5 * _decay(jumps), jumps, guess)
 
+    @property
+    def gap(self) -> float:
+        """Distance of the two lowest energies; G has no diagonal."""
+        lowest, second = -np.diag(self.drift)[:2].imag
+        return float(second - lowest)
+
     def rotated(self, rho: NDArray[Any]) -> Matrices:
         """Return a matrix of the register's basis in that of H."""
         return np.asarray(self.vectors.conj().T @ rho @ self.vectors)
@@ -124,9 +130,9 @@ class Generator:
         from scipy.sparse.linalg import LinearOperator, gmres
 
         dim = len(self.drift)
-        own = np.diagonal(self.jumps, axis1=1, axis2=2)
-        along, fastest = np.diag(self.drift), np.abs(self.drift.trace().real) / dim
-        d = along[:, None] + along.conj() + own.T @ own.conj() - FASTEST * fastest
+        turn, stay = np.diag(self.drift), np.diagonal(self.jumps, axis1=1, axis2=2)
+        d = turn[:, None] + turn.conj() + stay.T @ stay.conj()
+        d += SHIFT * self.drift.trace().real / dim
 
         def image(flat: NDArray[Any]) -> NDArray[Any]:
             rho = flat.reshape(dim, dim)

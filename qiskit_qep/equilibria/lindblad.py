@@ -45,8 +45,9 @@ class Lindblad:
     its own loss: ``reciprocity`` says by how much.
 
     The state is found by GMRES on density matrices, without the matrix of 4^N rows, up
-    to 7 qubits; ``Phase.residual`` is the size of d rho / dt. With
-    ``Nudge.infinitesimal()`` the nudge rule is taken at beta -> 0.
+    to 7 qubits; ``Phase.residual`` is the size of d rho / dt, and beside a bath
+    ``Phase.gap`` is that of ``Thermal``. With ``Nudge.infinitesimal()`` the nudge rule is
+    taken at beta -> 0.
 
     Attributes:
         jumps: L_j, the rates within; ``qep.jumps`` has the usual ones. One on a single
@@ -151,12 +152,17 @@ class Lindblad:
                     stacklevel=2,
                 )
             populations, vectors = np.linalg.eigh(made.back(rho))
-            settled.append((vectors.T, populations, residual))
-        vectors, populations, residuals = map(np.array, zip(*settled, strict=True))
+            settled.append((vectors.T, populations, residual, made.gap))
+        vectors, populations, residuals, gaps = map(
+            np.array, zip(*settled, strict=True)
+        )
         flat = vectors.reshape(-1, terms.dim)
         each = terms.expectations(flat, flat).reshape(*populations.shape, -1)
         values = (populations[:, :, None] * each).sum(axis=1)
-        return Phase(values, residual=residuals, state=(vectors, populations))
+        gap = None
+        if self.temperature is not None:
+            gap = np.hypot(gaps, np.pi * self.temperature)
+        return Phase(values, gap=gap, residual=residuals, state=(vectors, populations))
 
     def response(
         self,
