@@ -46,8 +46,8 @@ class Lindblad:
 
     The state is found by GMRES on density matrices, without the matrix of 4^N rows, up
     to 7 qubits; ``Phase.residual`` is the size of d rho / dt, and beside a bath
-    ``Phase.gap`` is that of ``Thermal``. With ``Nudge.infinitesimal()`` the nudge rule is
-    taken at beta -> 0.
+    ``Phase.gap`` is that of ``Thermal``. ``Nudge.infinitesimal()`` takes the nudge rule
+    at beta -> 0.
 
     Attributes:
         jumps: L_j, the rates within; ``qep.jumps`` has the usual ones. One on a single
