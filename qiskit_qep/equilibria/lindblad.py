@@ -15,7 +15,7 @@ from ._generators import Bath, Generator
 from ._mixed import bitstrings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -218,8 +218,8 @@ class Lindblad:
 
     def _generators(
         self, terms: PauliTerms, coefficients: NDArray[Any]
-    ) -> list[Generator]:
-        """Return the generator of every row."""
+    ) -> Iterator[Generator]:
+        """Return the generators of all rows, each built when it is asked for."""
         n = terms.num_qubits
         if n > MAX_QUBITS:
             raise ValueError(
@@ -237,7 +237,7 @@ class Lindblad:
             bath = Bath(np.concatenate(couplings), self.temperature)
         together = np.concatenate([empty, *noise])
         h = terms.hamiltonian(coefficients, identity=False).dense()
-        return [Generator.of(one, together, bath) for one in h]
+        return (Generator.of(one, together, bath) for one in h)
 
 
 def _matrix(k: int, jump: SparsePauliOp, num_qubits: int) -> NDArray[Any]:
