@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--max-bond", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--warm", action="store_true", help="keep tensors from step on")
     parser.add_argument("--seed", type=int, default=7)
     os.environ |= one_thread()  # for the processes of the pool
     train(parser.parse_args(arguments))
@@ -89,7 +90,9 @@ def train(how: Namespace) -> None:
             Y,
             theta=theta,
             optimizer=qep.adam(0.03),
-            equilibrium=qep.Parallel(qep.TensorNetwork(how.max_bond), pool, rows=1),
+            equilibrium=qep.Parallel(
+                qep.TensorNetwork(how.max_bond, warm=how.warm), pool, rows=1
+            ),
             nudge=qep.Nudge.centered(0.1),
             seed=how.seed,
         )

@@ -1,6 +1,7 @@
 """Train quantum systems by Quantum Equilibrium Propagation (arXiv:2406.00879)."""
 
 from . import datasets as datasets
+from . import jumps as jumps
 from . import models as models
 from . import plotting as plotting
 from . import testing as testing
@@ -33,6 +34,8 @@ from ._parametrization import direct as direct
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._quadratic import QuadraticForm as QuadraticForm
+from ._reciprocity import Reciprocity as Reciprocity
+from ._reciprocity import reciprocity as reciprocity
 from ._selftest import Verdict as Verdict
 from ._selftest import selftest as selftest
 from ._state import State as State
@@ -43,6 +46,7 @@ from .equilibria.annealed import Annealed as Annealed
 from .equilibria.enumerated import Enumerated as Enumerated
 from .equilibria.exact import Exact as Exact
 from .equilibria.gaussian import Gaussian as Gaussian
+from .equilibria.lindblad import Lindblad as Lindblad
 from .equilibria.parallel import Parallel as Parallel
 from .equilibria.prepared import Prepared as Prepared
 from .equilibria.relaxed import Relaxed as Relaxed

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qiskit.quantum_info import SparsePauliOp
 
 from ._fidelity import EXACT_QUBITS
 from ._gradient import gradient
 from ._loss import Loss, squared_error
 from ._measure import readout_sizes
 from ._nudge import Nudge
-from ._streams import new_seed
+from ._streams import new_seed, streams
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
 from .equilibria.sampled import Sampled
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-    from ._equilibrium import Equilibrium
+    from ._equilibrium import Equilibrium, Phase
     from ._model import Model
 
 PILOT = 1.0  # the push that is tried, where no gap forbids it
@@ -45,8 +46,10 @@ def suggest_nudge(
     The bias c beta^2 is measured by halving a pilot nudge, the noise v / beta^2 is what
     the pilot's error bars say. A sample's bias and noise are both multiplied by its
     slope, so that the best push is the same whatever the slope: the nudge is
-    ``normalized``. It is capped where the push reaches half the smallest gap, up to 14
-    qubits, and at 1 otherwise. It costs two gradients.
+    ``normalized``. It is capped where the push reaches half of the smallest
+    ``Phase.gap`` that the equilibrium tells (of a thermal state it grows with the
+    temperature); of the exact one up to 14 qubits where it tells none, as circuits do;
+    and at 1 otherwise. It costs two gradients and a prediction.
 
     Args:
         model: Operators with roles.
@@ -76,12 +79,12 @@ def suggest_nudge(
         raise ValueError(f"shots should be at least 1, got {shots}")
     seed = new_seed() if seed is None else seed
     noisy = _with_shots(equilibrium, shots)
+    rows = model.coefficients(theta, x)
+    free = noisy(model.operators, rows, rng=streams(seed, 0, 0, len(rows)))
     cap = PILOT
-    sizes = [getattr(op, "num_qubits", np.inf) for op in model.operators]
-    if max(sizes) <= EXACT_QUBITS:
-        phase = Exact()(model.operators, model.coefficients(theta, x))
-        gaps = np.asarray(phase.gap)
-        cap = float(0.5 * np.min(gaps) / np.linalg.norm(readout_sizes(model)))
+    gap = _gap(model, rows, free)
+    if gap is not None:
+        cap = float(0.5 * np.min(gap) / np.linalg.norm(readout_sizes(model)))
     pilot = min(PILOT, cap)
     wide, narrow = (
         gradient(
@@ -91,7 +94,7 @@ def suggest_nudge(
             y,
             equilibrium=noisy,
             nudge=Nudge.centered(b).normalized(),
-            seed=seed + k,
+            seed=seed + 1 + k,
             loss=loss,
         )
         for k, b in enumerate((pilot, 0.5 * pilot))
@@ -103,6 +106,15 @@ def suggest_nudge(
     variance = (wide.stds**2).sum() * pilot**2
     best = (variance / (2.0 * curvature)) ** (1 / 6)
     return Nudge.centered(float(f"{min(best, cap):.2g}")).normalized()
+
+
+def _gap(model: Model, rows: NDArray[Any], free: Phase) -> NDArray[Any] | None:
+    """Return the gaps of qubits: what the equilibrium tells, else the exact ones."""
+    if not all(isinstance(op, SparsePauliOp) for op in model.operators):
+        return None
+    if free.gap is None and model.operators[0].num_qubits <= EXACT_QUBITS:
+        return Exact()(model.operators, rows).gap
+    return free.gap
 
 
 def _with_shots(equilibrium: Equilibrium | None, shots: int) -> Equilibrium:

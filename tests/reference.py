@@ -53,6 +53,23 @@ def thermal(operators, row, temperature):
     return np.array([(matrix(op) @ rho).trace().real for op in operators])
 
 
+def steady(operators, row, settle):
+    """Return tr(rho A_k) of what jumps alone leave at rest: a row of L is the trace."""
+    h, size = total(operators, row), operators[0].num_qubits
+    one = np.eye(len(h))
+    generator = -1j * (np.kron(h, one) - np.kron(one, h.T))
+    for jump in settle.jumps:
+        where = [[q] for q in range(size)] if jump.num_qubits == 1 else [range(size)]
+        for place in where:
+            j = jump.apply_layout(list(place), size).to_matrix()
+            decay = 0.5 * j.conj().T @ j
+            generator += np.kron(j, j.conj())
+            generator -= np.kron(decay, one) + np.kron(one, decay.T)
+    generator[0], source = one.ravel(), np.eye(len(generator))[0]
+    rho = np.linalg.solve(generator, source).reshape(h.shape)
+    return np.array([(matrix(op) @ rho).trace().real for op in operators])
+
+
 def gap(energies, level=0):
     """Return the distance from a level to its nearest neighbour."""
     return np.abs(np.delete(energies, level) - energies[level]).min()

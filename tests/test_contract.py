@@ -140,6 +140,15 @@ def boltzmann(operators, coefficients, level=0):
     return energies, diagonals @ weights / weights.sum()
 
 
+def open_system(settle):
+    """Settle by the null vector of the matrix of 4^N rows."""
+
+    def twin(operators, coefficients, level=0):
+        return None, reference.steady(operators, coefficients, settle)
+
+    return twin
+
+
 TEMPERATURE = 3.0
 CLASSICAL = {"stride": 30.0, "kind": SPINS, "make": reference.classical}
 
@@ -155,6 +164,7 @@ def thermal(temperature):
 
 POOL = ThreadPoolExecutor(2)
 RAMP = qep.Ramp(time=4, steps=10)
+NOISY = qep.Lindblad(qep.jumps.damping(2.0))
 TABLE = {
     "Exact": Row(qep.Exact()),
     "Exact, level 1": Row(qep.Exact(level=1), level=1),
@@ -167,6 +177,8 @@ TABLE = {
     "Sampled, Thermal": Row(
         qep.Sampled(2000, qep.Thermal(0.7)), exact=False, twin=thermal(0.7)
     ),
+    "Lindblad": Row(NOISY, stationary=False, twin=open_system(NOISY)),
+    "Lindblad, a bath alone": Row(qep.Lindblad(temperature=0.7), twin=thermal(0.7)),
     "Uncoupled": Row(Uncoupled(), twin=uncoupled),
     "Prepared, a ramp": Row(
         qep.Prepared(RAMP), stationary=False, twin=by_gates(RAMP), make=reference.ising

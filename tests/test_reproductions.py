@@ -8,6 +8,7 @@ from benchmarks.reproductions import (
     cluster_sensor,
     command,
     ising_machine,
+    order_parameter,
     phase_exploration,
     spirals,
 )
@@ -80,6 +81,31 @@ def test_a_machine_learns_digits_without_and_with_transverse_fields():
     assert small.model().num_trainable == 24 + 10 + 6 + 6 * 64
     for machine in (small, ising_machine.MACHINES["64-6-4, h = 0.5"]):
         assert machine.learn(1, 1, 250) > 0.4  # of four classes
+
+
+def test_sweeps_of_an_atom_oscillate_as_published():
+    published = order_parameter.OSCILLATION[100]
+    assert order_parameter.oscillation(100) == pytest.approx(published, rel=1e-5)
+
+
+def test_long_smooth_sweeps_give_the_exact_gradient_and_short_stiff_ones_do_not():
+    model, errors = order_parameter.chain(3), []
+    exact = order_parameter.slopes(model, qep.Exact(follow=False))
+    assert np.abs(exact).max() > 0.1
+    for duration, ramp in (
+        (200.0, order_parameter.smooth),
+        (20.0, order_parameter.stiff),
+    ):
+        swept = order_parameter.Swept((duration,), ramp)
+        off = order_parameter.slopes(model, swept) - exact
+        errors.append(np.linalg.norm(off) / np.linalg.norm(exact))
+    assert errors[0] < 0.05 < 1.0 < errors[1]
+
+
+def test_the_lattice_starts_and_climbs_as_published():
+    start, after = order_parameter.climb(order_parameter.lattice(4), 1)
+    assert start == pytest.approx(order_parameter.LATTICE[0], abs=5e-5)
+    assert after > start
 
 
 def test_the_command(capsys):

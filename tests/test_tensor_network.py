@@ -3,7 +3,9 @@
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import reduce
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import qiskit_qep as qep
 import reference
 from benchmarks import tensor_networks
 from qiskit_qep._mpo import StringsOnALine
+from qiskit_qep.equilibria import tensor_network
 from qiskit_qep.equilibria._sweeps import bonds, orthonormal, padded, settle
 from qiskit_qep.equilibria.tensor_network import _grown
 
@@ -95,7 +98,8 @@ def test_the_residual_is_that_of_the_vector():
     rows = model.coefficients(theta, x)
     phase = qep.TensorNetwork(2)(model.operators, rows)
     sizes = [1, 2, 2, 2, 2, 2, 2, 2, 1]
-    for row, state, residual in zip(rows, phase.state[0], phase.residual, strict=True):
+    states = phase.state[0].reshape(len(rows), 8, 2, 2, 2)
+    for row, state, residual in zip(rows, states, phase.residual, strict=True):
         tensors = [a[: sizes[n], :, : sizes[n + 1]] for n, a in enumerate(state)]
         psi = reduce(lambda a, b: np.tensordot(a, b, 1), tensors)[0, ..., 0]
         psi = psi.transpose().ravel()  # qubit 0 is the last axis
@@ -272,6 +276,49 @@ def test_rows_may_be_settled_anywhere():
     np.testing.assert_array_equal(found.values, plain.values)
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_a_warm_training_goes_on_bit_for_bit_and_as_a_cold_one(real, tmp_path):
+    model, theta, x, y = network("chain", num_spins=8)
+    if not real:
+        model = replace(
+            model, fixed=SparsePauliOp.from_sparse_list([("Y", [3], 0.3)], 8)
+        )
+    x, y = np.vstack([x, -x]), np.vstack([y, y])
+    how = {"theta": theta, "seed": 3}
+
+    def steps(warm, **how):
+        settle = qep.TensorNetwork(16, warm=warm)  # bonds are exact
+        how |= {"nudge": qep.Nudge.centered(0.02), "batch_size": len(x) // 2}
+        return qep.steps(model, x, y, equilibrium=settle, **how)
+
+    cold, warm = (list(islice(steps(kind, **how), 6)) for kind in (False, True))
+    assert cold[-1].settled is None
+    assert np.isnan(warm[0].settled).any(axis=1).sum() == len(x) // 2
+    assert not np.isnan(warm[1].settled).any()
+    assert np.abs(warm[-1].theta - theta).max() > 0.02
+    np.testing.assert_allclose(warm[-1].theta, cold[-1].theta, atol=1e-6)
+    warm[2].save(tmp_path / "state.npz")
+    state = qep.State.load(tmp_path / "state.npz")
+    again = list(islice(steps(True, state=state), 3))
+    np.testing.assert_array_equal(again[-1].theta, warm[-1].theta)
+    np.testing.assert_array_equal(again[-1].settled, warm[-1].settled)
+
+
+def test_a_warm_training_grows_its_bonds_once(monkeypatch):
+    model, theta, x, y = network("chain")
+    grown = []
+    grow = tensor_network._grown
+    monkeypatch.setattr(
+        tensor_network, "_grown", lambda *a: grown.append(1) or grow(*a)
+    )
+    for warm, times in ((True, 1), (False, 3)):
+        grown.clear()
+        settle = qep.TensorNetwork(4, warm=warm)
+        how = {"theta": theta, "equilibrium": settle, "seed": 0}
+        list(islice(qep.steps(model, x, y, **how), 3))
+        assert len(grown) == times * len(x)
+
+
 # --- What is refused ----------------------------------------------------------------
 
 
@@ -303,7 +350,7 @@ def test_a_start_of_another_kind_is_refused():
     model, theta, x, _ = network("chain")
     rows = model.coefficients(theta, x)
     exact = qep.Exact()(model.operators, rows)
-    with pytest.raises(ValueError, match=r"tensors of shape \(2, 12, 4, 2, 4\), got"):
+    with pytest.raises(ValueError, match=r"384 numbers in each of 2 rows, got"):
         qep.TensorNetwork(4)(model.operators, rows, start=exact)
 
 

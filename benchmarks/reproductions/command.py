@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from . import cluster_sensor, ising_machine, phase_exploration, spirals
+from . import (
+    cluster_sensor,
+    ising_machine,
+    order_parameter,
+    phase_exploration,
+    spirals,
+)
 
 REPRODUCTIONS = {
     "cluster_sensor": cluster_sensor,
     "phase_exploration": phase_exploration,
+    "order_parameter": order_parameter,
     "spirals": spirals,
     "ising_machine": ising_machine,
 }

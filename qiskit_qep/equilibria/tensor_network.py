@@ -46,7 +46,7 @@ class TensorNetwork:
     do on gapped chains. ``Phase.residual`` is the norm of H psi - E psi, the square
     root of the variance of the energy: what ``max_bond`` leaves out of an eigenstate.
     ``Phase.gap`` is an upper bound, from changes of one tensor. ``Phase.state`` is the
-    tensors, padded to (batch, N, D, 2, D).
+    tensors, padded to N x D x 2 x D and flat, complex numbers as pairs.
 
     Attributes:
         max_bond: D, the largest bond; entanglement is at most log2 D bits.
@@ -54,6 +54,9 @@ class TensorNetwork:
             about this over beta.
         max_sweeps: One-site sweeps, to and fro, before a row is given up with a
             warning.
+        warm: Whether a training step starts from what the last one settled to, which
+            saves the two-site sweeps. It then keeps to its level where another crosses
+            below (a negative gap is warned of), and a State holds all samples' tensors.
 
     Raises:
         ValueError: If an argument is out of range, too many long strings overlap, or
@@ -78,6 +81,7 @@ class TensorNetwork:
     max_bond: int = 32
     tolerance: float = 1e-10
     max_sweeps: int = 200
+    warm: bool = False
 
     follow = True  # a nudged phase waits for its free one, whose tensors it starts from
 
@@ -111,7 +115,9 @@ class TensorNetwork:
         rows = []
         for b, row in enumerate(coefficients):
             operator = strings.tensors(row)
-            begin = _grown(operator, sizes) if begins is None else begins[b]
+            begin = None if begins is None else begins[b]
+            if begin is None or np.isnan(begin).any():  # it never settled yet
+                begin = _grown(operator, sizes)
             enough = max(self.tolerance, ROUNDING * float(np.abs(row).sum()))
             found = settle(
                 orthonormal(padded(begin, sizes)), operator, enough, self.max_sweeps
@@ -122,7 +128,8 @@ class TensorNetwork:
             if found.slope > enough:
                 self._warn(b, found)
         values, gap, residual, states = map(np.array, zip(*rows, strict=True))
-        return Phase(values, gap=gap, residual=residual, state=(states,))
+        flat = states.reshape(len(states), -1).view(np.float64)
+        return Phase(values, gap=gap, residual=residual, state=(flat,))
 
     def _warn(self, sample: int, found: Settled) -> None:
         warnings.warn(
@@ -139,13 +146,16 @@ def _tensors(start: Phase | None, batch: int, sizes: list[int]) -> NDArray[Any] 
     if start is None:
         return None
     shape = (batch, len(sizes) - 1, max(sizes), 2, max(sizes))
-    if not start.state or start.state[0].shape != shape:
-        got = start.state[0].shape if start.state else "none"
+    numbers = int(np.prod(shape[1:]))
+    got = start.state[-1].shape if start.state else "none"
+    if got not in ((batch, numbers), (batch, 2 * numbers)):
         raise ValueError(
-            f"start should be a phase of this equilibrium, with tensors of shape "
-            f"{shape}, got {got}"
+            f"start should be a phase of this equilibrium, with tensors of {numbers} "
+            f"numbers in each of {batch} rows, got {got}"
         )
-    return start.state[0]
+    flat = np.ascontiguousarray(start.state[-1])
+    kind = np.float64 if flat.shape[1] == numbers else np.complex128
+    return flat.view(kind).reshape(shape)
 
 
 def _grown(operator: Tensors, sizes: list[int]) -> Tensors:

@@ -9,10 +9,8 @@ import numpy as np
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
-from ..runtime.counts import operator_moments
-from ..runtime.groups import measurement_settings
+from ._mixed import bitstrings
 from ._purified import jackknife, purified
-from .sampled import draw, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 DENSE_QUBITS = 10  # 0.4 s and 8 MB a row; each qubit more is 8 and 4 times that
 VECTORS = 32
-UNPOPULATED = 1e-17  # less than rounding takes from the other levels
 
 
 @dataclass(frozen=True)
@@ -192,32 +189,8 @@ class Thermal:
         shots: int,
         rng: Sequence[np.random.Generator],
     ) -> tuple[Array, Array, int]:
-        r"""Measure bitstrings of the mixed state in every measurement setting.
-
-        .. math:: P(i) = \sum_n p_n |\langle i|U_g|n\rangle|^2
-
-        Returns:
-            Values, their covariance, and the number of shots per row. What random
-            vectors are uncertain about is added to the covariance.
-        """
-        terms = pauli_terms(operators)
-        settings = measurement_settings(terms)
-        vectors, populations = phase.state
-        values = np.empty(coefficients.shape)
-        covariance = np.empty((*coefficients.shape, coefficients.shape[1]))
-        for b, generator in enumerate(rng):
-            seen = np.flatnonzero(populations[b] > UNPOPULATED)
-            tallies = []
-            for setting in settings:
-                born = (
-                    populations[b, n] * probabilities(vectors[b, n], setting)
-                    for n in seen
-                )
-                tallies.append(draw(np.sum(list(born), axis=0), shots, generator))
-            values[b], covariance[b] = operator_moments(terms, settings, tallies)
-        if phase.covariance is not None:
-            covariance += phase.covariance
-        return values, covariance, shots * len(settings)
+        """Measure bitstrings of the mixed state; see ``Equilibrium``."""
+        return bitstrings(phase, operators, shots, rng)
 
     def _count(self, num_qubits: int) -> int:
         """Return the number of random vectors, 0 where all levels are computed."""

@@ -1,0 +1,62 @@
+"""Mixed states as eigenvectors and their populations: what is measured of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._model import pauli_terms
+from ..runtime.counts import operator_moments
+from ..runtime.groups import measurement_settings
+from .sampled import draw, probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .._equilibrium import Phase
+
+    Array = NDArray[np.float64]
+
+UNPOPULATED = 1e-17  # less than rounding takes from the other levels
+
+
+def bitstrings(
+    phase: Phase,
+    operators: Sequence[Any],
+    shots: int,
+    rng: Sequence[np.random.Generator],
+) -> tuple[Array, Array, int]:
+    r"""Measure bitstrings of a mixed state in every measurement setting.
+
+    .. math:: P(i) = \sum_n p_n |\langle i|U_g|n\rangle|^2
+
+    Args:
+        phase: Its state is the vectors n as rows, and p.
+        operators: What is measured.
+        shots: Per setting.
+        rng: One generator per row.
+
+    Returns:
+        Values, their covariance, and the number of shots per row. What the phase is
+        uncertain about is added to the covariance.
+    """
+    terms = pauli_terms(operators)
+    settings = measurement_settings(terms)
+    vectors, populations = phase.state
+    values = np.empty(phase.values.shape)
+    covariance = np.empty((*phase.values.shape, len(operators)))
+    for b, generator in enumerate(rng):
+        seen = np.flatnonzero(populations[b] > UNPOPULATED)
+        tallies = []
+        for setting in settings:
+            born = (
+                populations[b, n] * probabilities(vectors[b, n], setting) for n in seen
+            )
+            tallies.append(draw(np.sum(list(born), axis=0), shots, generator))
+        values[b], covariance[b] = operator_moments(terms, settings, tallies)
+    if phase.covariance is not None:
+        covariance += phase.covariance
+    return values, covariance, shots * len(settings)
