@@ -30,6 +30,13 @@ def test_the_walks_are_the_published_ones(start):
     np.testing.assert_allclose(lengths, 0.1, atol=1e-12)
 
 
+def test_the_grid_of_predictions_is_the_published_one():
+    published = np.array(list(phase_exploration.GRID.values()))
+    found = phase_exploration.grid(phase_exploration.GRID).ravel()
+    assert np.ptp(published) > 0.9
+    np.testing.assert_allclose(found, published, atol=1e-9)
+
+
 def test_the_sensor_starts_and_moves_as_published():
     theta, curve = cluster_sensor.learn(0, 4)
     start = cluster_sensor.initial(np.random.default_rng(0))
