@@ -8,6 +8,7 @@ from benchmarks.reproductions import (
     cluster_sensor,
     command,
     ising_machine,
+    kitaev_sensor,
     phase_exploration,
     spirals,
 )
@@ -18,6 +19,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*exceeds the gap:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*is nearly degenerate:UserWarning"),
 ]
+
+
+ANY, QUIET = ([[1.0, 1.0, 2.0]], [[0.0, 0.0, 0.0, 1.0]]), {"progress": False}
 
 
 @pytest.mark.parametrize("start", phase_exploration.RUNS)
@@ -75,6 +79,28 @@ def test_published_noise_is_that_of_ten_shots():
     np.testing.assert_allclose(
         noisy.values[:, :51].std(axis=0), expected, rtol=5 / np.sqrt(600)
     )
+
+
+def test_a_sensor_of_the_honeycomb_moves_and_is_scored_by_the_definitions():
+    theta, model = kitaev_sensor.learn(3, 1), qep.models.kitaev_sensor()
+    moved = np.abs(theta - qep.train(model, *ANY, steps=0, seed=3, **QUIET).theta)
+    np.testing.assert_allclose(moved, 0.02, rtol=1e-3)  # what Adam does first
+    found = kitaev_sensor.accuracies(theta, 1, points=12)
+    x, y = qep.datasets.kitaev_honeycomb(12, seed=10_001)
+    p = qep.predict(model, theta, x, equilibrium=kitaev_sensor.AFRESH)
+    right = {name: [] for name in (*kitaev_sensor.PHASES, "far")}
+    for point, given, target in zip(x, p, y, strict=True):
+        phase = kitaev_sensor.PHASES[int(np.argmax(target))]
+        right[phase].append(np.argmax(given) == np.argmax(target))
+        if all(abs(j - 2) > 0.2 for j in point):
+            right["far"].append(right[phase][-1])
+    assert all(right.values())
+    for phase in kitaev_sensor.PHASES:
+        assert found[f"right choices in {phase}"] == np.mean(right[phase])
+    assert found["right choices, 0.2 from boundaries"] == np.mean(right["far"])
+    each = [hit for phase in kitaev_sensor.PHASES for hit in right[phase]]
+    assert found["right choices"] == np.mean(each)
+    assert found["right shots"] == pytest.approx(np.mean(np.sum(p * y, axis=1)))
 
 
 def test_spirals_are_learnt():

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import cluster_sensor, ising_machine, phase_exploration, spirals
+from . import (
+    cluster_sensor,
+    ising_machine,
+    kitaev_sensor,
+    phase_exploration,
+    spirals,
+)
 
 REPRODUCTIONS = {
     "cluster_sensor": cluster_sensor,
+    "kitaev_sensor": kitaev_sensor,
     "phase_exploration": phase_exploration,
     "spirals": spirals,
     "ising_machine": ising_machine,
