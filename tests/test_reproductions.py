@@ -12,7 +12,7 @@ from benchmarks.reproductions import (
     phase_exploration,
     spirals,
 )
-from benchmarks.reproductions.table import spread
+from benchmarks.reproductions.table import Published, spread
 
 # Published nudges may exceed a gap, and published networks have small ones.
 pytestmark = [
@@ -128,3 +128,11 @@ def test_the_command(capsys):
 def test_a_spread_says_over_how_many_seeds():
     assert spread([0.5]) == "0.500 (1 seed)"
     assert spread([0.5, 0.7]) == "0.600 ± 0.141 (2)"
+
+
+def test_means_are_compared_in_standard_errors_of_their_difference():
+    published = Published(0.8, 0.06, 9)
+    assert str(published) == "0.800 ± 0.060 (9)"
+    # sqrt(.02^2 + .06^2 / n): .0632 for one seed of ours, .0283 for nine
+    assert published.apart([0.9]) == "+1.6 standard errors"
+    assert published.apart([0.75] * 9) == "-1.8 standard errors"

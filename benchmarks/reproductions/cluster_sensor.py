@@ -17,7 +17,7 @@ import numpy as np
 
 import qiskit_qep as qep
 
-from .table import Line, show, spread
+from .table import Line, Published, show, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 BATCHES, EVERY = 5000, 50
 PUBLISHED = {0: 0.319, 250: 0.732, 500: 0.860, 1000: 0.916, 2000: 0.937, 4950: 0.938}
 FINAL = {  # max-choice and single-shot accuracy, mean and sd over seeds
-    "soft cutoff": ("0.938 ± 0.043 (30)", "0.859 ± 0.063 (30)"),
-    "no cutoff": ("0.956 ± 0.008 (10)", "0.872 ± 0.020 (10)"),
+    "soft cutoff": (Published(0.938, 0.043, 30), Published(0.859, 0.063, 30)),
+    "no cutoff": (Published(0.956, 0.008, 10), Published(0.872, 0.020, 10)),
 }
 SHORT = 1000  # batches, where --all is not given
 BOUND, SLOPE = 0.1, 0.02  # of the cutoff: SLOPE max(|theta| - BOUND, 0)
@@ -127,9 +127,10 @@ def run(seeds: int | None = None, *, full: bool = False) -> None:
                     Line(f"right choices, batch {at}", f"{PUBLISHED[at]}", ours)
                 )
         for k, what in enumerate(("right choices", "right shots")):
-            ours = spread([curve[batches][k] for curve in curves])
-            final = FINAL[name][k] if full else "-"
-            lines.append(Line(f"{what}, {name}, {batches}", final, ours))
+            found, final = [curve[batches][k] for curve in curves], FINAL[name][k]
+            theirs = str(final) if full else "-"
+            lines.append(Line(f"{what}, {name}, {batches}", theirs, spread(found)))
+            lines += [Line("  apart by", "", final.apart(found))] * full
     cost = f"{spread(seconds, 0)} s"
     lines.append(Line(f"time per seed, {batches} batches", "4.3 ks, 4 cores", cost))
     show(
