@@ -64,6 +64,18 @@ def test_the_accuracies_of_a_sensor():
     assert found == pytest.approx((np.mean(right), np.mean(weights)))
 
 
+def test_the_levels_of_a_sensor_are_those_of_the_model_without_its_ring():
+    """With nothing on the ring but a field, each level of the sensor is one of H."""
+    theta = cluster_sensor.initial(np.random.default_rng(4))
+    theta[cluster_sensor.COUPLINGS] = 0.0
+    model = qep.models.cluster_sensor(3)
+    h = model.hamiltonian(theta, [0.0, 0.0, 10.0]).to_matrix()
+    lowest = np.linalg.eigvalsh(h)[:4]
+    found = cluster_sensor.levels(theta)
+    assert 0 == found[0] < 0.5 < found[3] < 20
+    np.testing.assert_allclose(found, lowest - lowest[0], atol=1e-9)
+
+
 def test_published_noise_is_that_of_ten_shots():
     model, rng = qep.models.cluster_sensor(), np.random.default_rng(1)
     theta = cluster_sensor.initial(rng)
