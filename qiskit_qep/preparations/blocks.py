@@ -157,14 +157,15 @@ def _solved(qubits: tuple[int, ...], strings: Any, weights: Array) -> Block:
     block, h = Block(qubits, one[0]), np.zeros_like(one)
     for (flip, sign), c in zip(strings, weights, strict=True):
         h += c * _times(block.local(int(flip)), block.local(int(sign)), one)
-    levels, states = np.linalg.eigh(h)
+    # Of a real matrix real amplitudes, so that no rounding decides between -pi and pi.
+    levels, states = np.linalg.eigh(h if h.imag.any() else h.real)
     if levels[1] - levels[0] <= SAME * np.abs(levels).max():
         raise ValueError(
             "driver should have one ground state, but has several on qubits "
             f"{list(qubits)}, of energy {levels[0]:.6g}"
         )
     largest = states[np.abs(states[:, 0]).argmax(), 0]
-    return Block(qubits, states[:, 0] * (abs(largest) / largest))
+    return Block(qubits, (states[:, 0] * (abs(largest) / largest)).astype(complex))
 
 
 def _times(flip: int, sign: int, vectors: NDArray[Any]) -> NDArray[Any]:
