@@ -48,7 +48,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["_state", "_train"],
     ["datasets", "testing"],
     ["sklearn", "torch", "plotting"],
-    ["_keys", "_kinds", "_backends", "_config"],
+    ["_types", "_keys", "_kinds", "_backends", "_config"],
     ["_score", "_folder", "_run", "_report", "_options", "_process", "cli"],
     ["__init__"],
 ]
