@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MAX_STROKES = 200
-STILL = 1e-8  # a stroke as a share of the whole way
+STILL = 1e-6  # a stroke as a share of the whole way
+TOO_SOFT = 0.9  # a softness; at 1 theta cannot be held, and jumps
 FORCE_ERROR = 1e-10  # that of exact equilibria, below which no stroke means anything
 
 
@@ -42,6 +43,8 @@ class AgnosticStep:
         loss_std: Its standard error.
         prediction: Before the step, shape (batch, num_readout).
         prediction_stds: Standard errors of prediction, same shape.
+        softness: eps chi along the way: which part of it is the system's response to
+            theta's own motion. It makes the way longer by 1 / (1 - softness).
         strokes: How many times the system settled while theta came to rest.
     """
 
@@ -53,13 +56,15 @@ class AgnosticStep:
     loss_std: float
     prediction: Array
     prediction_stds: Array
+    softness: float
     strokes: int
 
     def __repr__(self) -> str:
         """Show the loss and the length of the way's gradient."""
         return (
             f"AgnosticStep(loss {with_error(self.loss, self.loss_std)}, "
-            f"|grad| {np.linalg.norm(self.values):.4g}; {self.strokes} strokes)"
+            f"|grad| {np.linalg.norm(self.values):.4g}; "
+            f"softness {self.softness:.2g})"
         )
 
 
@@ -144,7 +149,9 @@ def agnostic(
     targets = loss.targets(model, y, len(x))
     seed = new_seed() if seed is None else seed
     rng = [streams(seed, 0, phase, len(x)) for phase in range(3)]
-    device = _Device(model, Exact() if equilibrium is None else equilibrium, x)
+    device = _Device(
+        model, Exact() if equilibrium is None else equilibrium, x, float(compliance)
+    )
     free = device.settle(theta, 0.0, rng[0])
     columns = model.readout_columns
     prediction = free.values[:, columns]
@@ -152,46 +159,58 @@ def agnostic(
     if warning := near_gap(model, nudge, slope, free):
         warnings.warn(warning, stacklevel=2)
     held = device.settle(theta, hold * slope, rng[1], free) if hold else free
-    force, held_noise = device.force(theta, held)
-    control = theta + compliance * force
-    moved, noise, strokes = _come_to_rest(
-        device, theta, control, compliance, release * slope, rng[2], free
+    pull, held_noise = device.pull(theta, held)
+    moved, noise, rest, strokes = _come_to_rest(
+        device, theta, theta + pull, release * slope, rng[2], held
     )
+    back = device.pull(moved, device.settle(moved, hold * slope, rng[1], rest))[0]
+    way, shake = np.linalg.norm(moved - theta), np.linalg.norm(held_noise)
+    given = float(np.linalg.norm(back - pull))
+    if given > TOO_SOFT * way + 6 * shake:
+        warnings.warn(
+            f"theta ran away: {given / way:.2f} of its way is the system's response to "
+            "the motion itself, so the way is no gradient; lower compliance (got "
+            f"{compliance:g})",
+            stacklevel=2,
+        )
     span = release - hold
     of_readout = covariance_of(free)[:, columns, columns]
     loss_variance = np.einsum("bi,bij,bj->b", slope, of_readout, slope)
     return AgnosticStep(
         theta=moved,
-        control=control,
+        control=theta + pull,
         values=(theta - moved) / (compliance * span),
-        stds=np.hypot(held_noise, noise) / span,
+        stds=np.hypot(held_noise, noise) / (compliance * span),
         loss=float(np.mean(loss.value(prediction, targets))),
         loss_std=float(np.sqrt(loss_variance.sum())) / len(x),
         prediction=prediction,
         prediction_stds=stds_of(free)[:, columns],
+        softness=given / float(way) if way > 0 else 0.0,
         strokes=strokes,
     )
 
 
 @dataclass(frozen=True)
 class _Device:
-    """Nature: it settles and it pulls. No learner looks inside."""
+    """Nature: it settles, and it pulls at theta. No learner looks inside."""
 
     model: Model
     equilibrium: Equilibrium
     x: Array
+    compliance: float
 
     def settle(
         self, theta: Array, push: Any, rng: Streams, start: Phase | None = None
     ) -> Phase:
-        """Settle the fast variables at rest parameters."""
+        """Settle the fast variables while theta stays where it is."""
         rows = self.model.coefficients(theta, self.x, push)
         return self.equilibrium(self.model.operators, rows, start=start, rng=rng)
 
-    def force(self, theta: Array, phase: Phase) -> tuple[Array, Array]:
-        """Return dF/dtheta = <dH/dtheta>, the mean over the batch, and its errors."""
+    def pull(self, theta: Array, phase: Phase) -> tuple[Array, Array]:
+        """Return how far <dH/dtheta> stretches the springs, and its standard errors."""
         noise = covariance_of(phase) if stds_of(phase).any() else None
-        return mean_by_theta(self.model, theta, self.x, phase.values, noise)
+        force = mean_by_theta(self.model, theta, self.x, phase.values, noise)
+        return self.compliance * force[0], self.compliance * force[1]
 
 
 def _held_and_released(nudge: Nudge) -> tuple[float, float]:
@@ -211,38 +230,25 @@ def _come_to_rest(
     device: _Device,
     theta: Array,
     control: Array,
-    compliance: float,
     push: Array,
     rng: Streams,
-    free: Phase,
-) -> tuple[Array, Array, int]:
-    """Return where theta comes to rest, the last force's errors, and the strokes.
+    phase: Phase,
+) -> tuple[Array, Array, Phase, int]:
+    """Return where theta comes to rest, the error of that, the phase, the strokes.
 
-    A stroke lets theta go where the springs balance the present force. Forces derive
-    from F, so a stroke longer than the last one shows a direction with eps chi > 1.
+    A stroke lets theta go where its springs balance the present pull.
     """
-    moved, strokes, before, jumped = theta, 0, float("inf"), False
+    moved, strokes = theta, 0
     while strokes < MAX_STROKES:
         strokes += 1
-        phase = device.settle(moved, push, rng, free)
-        force, noise = device.force(moved, phase)
-        new = control - compliance * force
-        length = float(np.linalg.norm(new - moved))
-        shake = compliance * float(np.linalg.norm(noise))
-        jumped |= length > before + 6 * shake
-        moved, before = new, length
-        floor = compliance * FORCE_ERROR + STILL * np.linalg.norm(moved - theta)
-        if length <= floor + 3 * shake:
-            break
-    else:
-        raise ValueError(
-            f"theta does not come to rest: stroke {MAX_STROKES} still moves it by "
-            f"{length:.2g}; lower compliance (got {compliance:g}) or beta"
-        )
-    if jumped:
-        warnings.warn(
-            f"theta jumped: its springs (compliance {compliance:g}) are softer than "
-            "the system's response, so its way is no gradient; lower compliance",
-            stacklevel=3,
-        )
-    return moved, noise, strokes
+        phase = device.settle(moved, push, rng, phase)
+        pull, noise = device.pull(moved, phase)
+        length = np.linalg.norm(control - pull - moved)
+        moved = control - pull
+        floor = device.compliance * FORCE_ERROR + STILL * np.linalg.norm(moved - theta)
+        if length <= floor + 3 * np.linalg.norm(noise):
+            return moved, noise, phase, strokes
+    raise ValueError(
+        f"theta does not come to rest: stroke {MAX_STROKES} still moves it by "
+        f"{length:.2g}; lower compliance (got {device.compliance:g}) or beta"
+    )
