@@ -133,9 +133,12 @@ def agnostic(
     Example:
         >>> import numpy as np, qiskit_qep as qep
         >>> model = qep.models.transverse_field_ising(2, inputs=[0], readout=[1])
-        >>> step = qep.agnostic(model, np.ones(5), [[1.0]], [[-1.0]], compliance=1e-4)
-        >>> step.values.round(3)
-        array([ 0.347, -0.061, -0.72 ,  0.027,  0.381])
+        >>> where = model, np.ones(5), [[1.0]], [[-1.0]]
+        >>> small = qep.Nudge.centered(0.01)
+        >>> qep.agnostic(*where, compliance=1e-4, nudge=small).values.round(2)
+        array([ 0.35, -0.06, -0.72,  0.03,  0.38])
+        >>> qep.gradient(*where, nudge=small).values.round(2)
+        array([ 0.35, -0.06, -0.72,  0.03,  0.38])
 
     Reference:
         B. Scellier, S. Mishra, Y. Bengio, Y. Ollivier, arXiv:2205.15021; here with
