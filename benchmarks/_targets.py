@@ -149,7 +149,7 @@ TARGETS = (
     ),
     Case(
         "import",
-        "import qiskit_qep against import qiskit",
+        "import what a training needs of qiskit_qep, against import qiskit",
         processes.imports,
         1.15,
         1.3,

@@ -1,72 +1,9 @@
-"""Train quantum systems by Quantum Equilibrium Propagation (arXiv:2406.00879)."""
+"""Train quantum systems by Quantum Equilibrium Propagation (arXiv:2406.00879).
 
-from . import datasets as datasets
-from . import models as models
-from . import plotting as plotting
-from . import testing as testing
-from ._agnostic import AgnosticStep as AgnosticStep
-from ._agnostic import agnostic as agnostic
-from ._contrastive import contrastive as contrastive
-from ._equilibrium import Equilibrium as Equilibrium
-from ._equilibrium import Phase as Phase
-from ._estimate import Gradient as Gradient
-from ._fidelity import Fidelity as Fidelity
-from ._fidelity import fidelity_report as fidelity_report
-from ._gradient import gradient as gradient
-from ._gradient import predict as predict
-from ._landscape import Clamped as Clamped
-from ._landscape import Distance as Distance
-from ._loss import Loss as Loss
-from ._loss import cost_observable as cost_observable
-from ._loss import cross_entropy as cross_entropy
-from ._loss import expectation as expectation
-from ._loss import squared_error as squared_error
-from ._model import Model as Model
-from ._model import linear_inputs as linear_inputs
-from ._nudge import Nudge as Nudge
-from ._optimizers import Optimizer as Optimizer
-from ._optimizers import adam as adam
-from ._optimizers import bounded as bounded
-from ._optimizers import cosine as cosine
-from ._optimizers import momentum as momentum
-from ._optimizers import sgd as sgd
-from ._parametrization import Parametrization as Parametrization
-from ._parametrization import direct as direct
-from ._plan import Plan as Plan
-from ._plan import plan as plan
-from ._quadratic import QuadraticForm as QuadraticForm
-from ._selftest import Verdict as Verdict
-from ._selftest import selftest as selftest
-from ._state import State as State
-from ._suggest import suggest_nudge as suggest_nudge
-from ._train import steps as steps
-from ._train import train as train
-from .equilibria.annealed import Annealed as Annealed
-from .equilibria.enumerated import Enumerated as Enumerated
-from .equilibria.exact import Exact as Exact
-from .equilibria.gaussian import Gaussian as Gaussian
-from .equilibria.parallel import Parallel as Parallel
-from .equilibria.prepared import Prepared as Prepared
-from .equilibria.relaxed import Relaxed as Relaxed
-from .equilibria.sampled import Sampled as Sampled
-from .equilibria.tensor_network import TensorNetwork as TensorNetwork
-from .equilibria.thermal import Thermal as Thermal
-from .preparations.ramp import Ramp as Ramp
-from .preparations.variational import Variational as Variational
-from .runtime.answers import AnswerError as AnswerError
-from .runtime.costs import BudgetError as BudgetError
-from .runtime.devices import best_qubits as best_qubits
-from .runtime.devices import cut_backend as cut_backend
-from .runtime.faults import ServiceError as ServiceError
-from .runtime.journal import JournalError as JournalError
-from .runtime.readout import Readout as Readout
-from .runtime.readout import calibration_circuits as calibration_circuits
-from .runtime.recorded import FailedJobError as FailedJobError
-from .runtime.requests import build_pub as build_pub
-from .runtime.requests import measurement_circuit as measurement_circuit
-from .runtime.requests import read_counts as read_counts
-from .runtime.resumable import Resumable as Resumable
-from .runtime.resumable import UnknownJobError as UnknownJobError
-from .runtime.transpiled import Transpiled as Transpiled
+``__init__.pyi`` lists the public names; each is loaded when it is first used.
+"""
+
+from lazy_loader import attach_stub as _attach_stub
 
 __version__ = "0.1.0"
+__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__)

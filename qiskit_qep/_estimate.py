@@ -119,7 +119,7 @@ def assemble(
     prediction = free.values[:, columns]
     by_theta, by_x = model.pullback(theta, x, change)
     exact = Gradient(
-        loss=float(np.mean(loss.value(prediction, targets))),
+        loss=float(loss.value(prediction, targets).sum()) / batch,
         loss_std=0.0,
         values=by_theta.sum(axis=0) / batch,
         stds=np.zeros(by_theta.shape[1]),

@@ -42,6 +42,7 @@ from ._team import (
 from ._walsh import transform
 
 TILE_BYTES = 256  # what _simd holds in registers
+WORTH_A_THREAD = 1 << 20  # numbers: starting threads takes a millisecond when busy
 KEPT_BYTES = 1 << 22  # of memory that a thread keeps for its next call
 _kept = threading.local()
 
@@ -58,7 +59,7 @@ def over_rows(work: Callable[[int, int], None], batch: int, size: int) -> None:
     The slices run in threads (the kernels release the GIL) when there is enough to do;
     every row is computed alone, so the result does not depend on their number.
     """
-    threads = min(num_threads(), batch, 1 + batch * size // 4096)
+    threads = min(num_threads(), batch, batch * size // WORTH_A_THREAD)
     if threads <= 1:
         work(0, batch)
         return
@@ -157,11 +158,11 @@ def _memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
     if dim == 0:
         return np.empty((0, 0), dtype)
     kept: NDArray[Any] | None = _kept.__dict__.get(dtype.__name__)
-    if kept is None or kept.shape != (rows, dim):
-        kept = aligned(rows, dim, dtype)
+    if kept is None or kept.size < rows * dim:
+        kept = aligned(rows, dim, dtype).reshape(-1)
         if kept.nbytes <= KEPT_BYTES:
             _kept.__dict__[dtype.__name__] = kept
-    return kept
+    return kept[: rows * dim].reshape(rows, dim)
 
 
 @lru_cache(maxsize=2)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def real_targets(model: Model, y: ArrayLike, batch: int) -> NDArray[Any]:
     """Return targets of shape (batch, num_readout), or say what is wrong with them."""
     targets = np.asarray(y)
-    if not np.isrealobj(targets):
+    if targets.dtype.kind == "c":
         raise ValueError(f"y should be real, got {targets.dtype}")
     targets = targets.astype(np.float64)
     if targets.ndim == 1 and batch == 1:

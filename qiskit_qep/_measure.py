@@ -52,20 +52,20 @@ def measure(
     """
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
-    beta, weights, probe = _stencil(nudge)
+    beta, weights, probe, free_weight = _stencil(nudge)
     if nudge.signed:
         sign = _signs(seed, step, len(beta) + 1, len(x))
         beta, weights, probe = beta * sign, weights * sign, probe * sign
-    free_weight = weights[np.equal(nudge.nodes, 0)].sum(axis=0).real
     rows = model.coefficients(theta, x)
 
     def nudged_rows(slope: Array) -> NDArray[Any]:
-        nudged = np.tile(rows, (len(beta), 1)).astype(beta.dtype)
         push = beta * _direction(nudge, slope)[0]
-        nudged[:, model.readout_columns] = push.reshape(len(nudged), -1)
-        if not np.isfinite(nudged).all():
+        if not np.isfinite(push).all():
             raise ValueError(f"the loss's slope should be finite, got {slope}")
-        return nudged
+        nudged = np.empty((len(beta), *rows.shape), beta.dtype)
+        nudged[:] = rows
+        nudged[:, :, model.readout_columns] = push
+        return nudged.reshape(-1, rows.shape[1])
 
     rng = [streams(seed, step, n, len(x)) for n in range(len(beta) + 1)]
     raw: Gradient | None = None
@@ -110,10 +110,14 @@ def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def _stencil(nudge: Nudge) -> tuple[NDArray[Any], ...]:
-    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1)."""
-    nodes = np.array(nudge.nodes)
-    every = nodes[nodes != 0], nudge.weights, nudge.probe
-    return tuple(np.array(numbers)[:, None, None] for numbers in every)
+    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1).
+
+    And the free phase's own weight, (1, 1).
+    """
+    nodes, weights = np.array(nudge.nodes), np.array(nudge.weights)
+    every = nodes[nodes != 0], weights, np.array(nudge.probe)
+    free = np.reshape(weights[nodes == 0].sum().real, (1, 1))
+    return *(numbers[:, None, None] for numbers in every), free
 
 
 def _signs(seed: int, step: int, phase: int, batch: int) -> Array:

@@ -258,7 +258,7 @@ def linear_inputs(model: Model, num_features: int, *, scale: float = 0.5) -> Mod
 def _finite(name: str, values: ArrayLike) -> Array:
     """Return values as floats, or say which one is not a finite real number."""
     array = np.asarray(values)
-    if np.iscomplexobj(array):
+    if array.dtype.kind == "c":
         raise ValueError(f"{name} should be real, got {array.dtype}")
     array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():

@@ -3,6 +3,7 @@
 Only importing this file, or one that builds on it, loads numba.
 """
 
+import logging
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic
 
 # Sums may be reordered (SIMD); NaN and infinity keep their meaning.
@@ -21,6 +23,29 @@ how: dict[str, Any] = {
 jit = numba.njit(cache=True, **how)
 inline = numba.njit(inline="always", **how)  # a tile stays in registers only so
 U = np.uint64  # unsigned indices: a signed one needs a wrap-around check, so no SIMD
+
+
+class Notice(event.Listener):
+    """Says once why a first call takes long: nothing else of it is seen."""
+
+    def __init__(self) -> None:
+        self.given = False
+
+    def on_start(self, event: Any) -> None:
+        """Speak up where a function of ours is not in the cache on disk."""
+        module = event.data["dispatcher"].py_func.__module__
+        if module.startswith("qiskit_qep.") and not self.given:
+            self.given = True
+            logging.getLogger("qiskit_qep").warning(
+                "qiskit_qep compiles for this machine, which is done once and takes "
+                "up to a minute"
+            )
+
+    def on_end(self, event: Any) -> None:
+        """Say nothing."""
+
+
+event.register("numba:compile", Notice())
 
 
 @intrinsic

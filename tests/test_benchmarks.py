@@ -201,3 +201,20 @@ def test_the_module_is_a_command():
         check=True,
     )
     assert done.stdout.startswith("ground-8 ")
+
+
+def test_the_profile_says_where_the_time_goes():
+    def asked(*names):
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks.profile", *names],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+
+    row = asked("batch-12").stdout.splitlines()[-1].split("|")
+    assert row[1].strip() == "batch-12"
+    shares = [float(cell.strip(" %")) for cell in row[3:6]]
+    assert sum(shares) == pytest.approx(100, abs=1.5)
+    assert "no case is called {'batch-1'}" in asked("batch-1").stderr

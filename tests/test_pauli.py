@@ -1,5 +1,8 @@
 """Pauli sums by flip mask and their compiled loops, against Kronecker products."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -134,7 +137,7 @@ def test_expectation_of_every_string(num_qubits, dtype):
     rng = np.random.default_rng(3)
     operators = [SparsePauliOp("".join(s)) for s in product("IXYZ", repeat=num_qubits)]
     left, right = (draw_vectors(rng, 2, num_qubits, dtype) for _ in range(2))
-    values = both_parts(PauliTerms.of(operators).string_values, left, right)
+    values = both_parts(PauliTerms.of(operators).expectations, left, right)
     for b in range(2):
         close(values[b], reference.expectations(operators, left[b], right[b]))
 
@@ -147,9 +150,9 @@ def test_one_transform_of_all_strings_of_a_flip_equals_direct_sums(num_qubits, d
     signs = rng.choice(2**num_qubits, 12, replace=False)
     strings = [SparsePauliOp(string(num_qubits, flip, int(sign))) for sign in signs]
     left, right = (draw_vectors(rng, 3, num_qubits, dtype) for _ in range(2))
-    together = both_parts(PauliTerms.of(strings).string_values, left, right)
+    together = both_parts(PauliTerms.of(strings).expectations, left, right)
     direct = [
-        both_parts(PauliTerms.of([op]).string_values, left, right)[:, 0]
+        both_parts(PauliTerms.of([op]).expectations, left, right)[:, 0]
         for op in strings
     ]
     close(together, np.array(direct).T)
@@ -332,6 +335,7 @@ def used_threads(monkeypatch, number):
 
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", number)
     monkeypatch.setattr(_kernels, "ThreadPoolExecutor", recorded)
+    monkeypatch.setattr(_kernels, "WORTH_A_THREAD", 4096)  # small systems are quick
     return sizes
 
 
@@ -460,3 +464,30 @@ def test_other_operators_are_refused(thing):
     name = type(thing).__name__
     with pytest.raises(TypeError, match=f"operator 1 is a {name}.*SparsePauliOp"):
         PauliTerms.of([SparsePauliOp("ZZI"), thing])
+
+
+# --- Compilation --------------------------------------------------------------------
+
+
+def test_a_first_call_says_that_it_compiles_and_later_ones_are_silent(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from qiskit_qep import _tridiagonal\n"
+        "one = np.ones(2)\n"
+        "_tridiagonal.bounds(one, one, 2)\n"
+        "_tridiagonal.eigenvalues_below(one, one, 2, 0.5)\n"
+    )
+
+    def said():
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout + done.stderr
+
+    notice = "qiskit_qep compiles for this machine, which is done once"
+    assert said().count(notice) == 1
+    assert said() == ""

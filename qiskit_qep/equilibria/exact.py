@@ -84,7 +84,7 @@ class Exact:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
         """Settle every row; see ``Equilibrium``. Nothing is drawn."""
-        from .. import _kernels
+        from .._kernels import doubtful
 
         terms = pauli_terms(operators)
         if self.level >= terms.dim:
@@ -96,7 +96,7 @@ class Exact:
                 f"start should have {len(coefficients)} rows, as the coefficients, got "
                 f"{len(start)}"
             )
-        if np.iscomplexobj(coefficients):
+        if coefficients.dtype.kind == "c":
             return continue_branch(terms, coefficients, start, self.tolerance)
         h = terms.hamiltonian(coefficients, identity=False)
         starts = start.state[0] if start is not None and self.follow else None
@@ -106,7 +106,7 @@ class Exact:
         )
         # One compiled look at all, rather than five calls of NumPy.
         limits = NEARLY_DEGENERATE, 2 * self.tolerance, SAME_SYMMETRY
-        if _kernels.doubtful(h.rows, gaps, residuals, overlaps, *limits):
+        if doubtful(h.rows, gaps, residuals, overlaps, *limits):
             scale = np.abs(h.rows).max(axis=1)  # without the identity: a size of H
             if starts is None:
                 doubts.degenerate(gaps, scale)
@@ -181,7 +181,8 @@ def _lanczos(
     h: Hamiltonians, starts: NDArray[Any] | None, level: int, tolerance: float
 ) -> tuple[NDArray[Any], Array, Array, Array]:
     """Return states, gaps, residuals and overlaps without a matrix."""
-    from .. import _eigenstates, _kernels
+    from .._eigenstates import MAX_LEVELS, settle
+    from .._kernels import in_teams, room_for
 
     follow, copies = starts is not None, 1 if h.is_real else 2
     batch, dim = len(h.rows), copies * h.dim
@@ -189,19 +190,17 @@ def _lanczos(
     begins = states if starts is None else to_real(starts, h.is_real)
     args = (h.layout, h.rows, begins, level, follow, tolerance, (states, *numbers))
     mixed = dim if dim >= SINGLE_DIM else 0
-    most = copies * (level + 1 + (_eigenstates.MAX_LEVELS if follow else 0))
+    most = copies * (level + 1 + (MAX_LEVELS if follow else 0))
 
     def room() -> Any:
         kinds = (dim, np.float64), (mixed, np.float32)
         keep = [_rows_to_keep(*kind) for kind in kinds]
-        exact, rows = _kernels.room_for(h.layout, *kinds[0], keep[0] + most)
-        rough, single = _kernels.room_for(h.layout, *kinds[1], keep[1] + most)
+        exact, rows = room_for(h.layout, *kinds[0], keep[0] + most)
+        rough, single = room_for(h.layout, *kinds[1], keep[1] + most)
         bases = rows[: keep[0]], single[: keep[1]]
         return exact, rough, *bases, rows[keep[0] :], single[keep[1] :], copies
 
-    _kernels.in_teams(
-        lambda *where: _eigenstates.settle(*args, *where), room, batch, dim
-    )
+    in_teams(lambda *where: settle(*args, *where), room, batch, dim)
     gaps, residuals, overlaps = numbers[1:]
     return from_real(states, h.dim, h.is_real), gaps, residuals, overlaps
 
@@ -218,7 +217,8 @@ def _solve(
     h: Hamiltonians, states: NDArray[Any], sources: NDArray[Any]
 ) -> NDArray[Any]:
     """Solve (H - E) x = -(1 - P) source for every row."""
-    from .. import _eigenstates, _kernels
+    from .._eigenstates import respond
+    from .._kernels import in_teams, room_for
 
     given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
     out, residuals = np.empty_like(given), np.empty(len(given))
@@ -226,12 +226,10 @@ def _solve(
     kind = (given.shape[1], np.float64)
 
     def room() -> Any:
-        made, rows = _kernels.room_for(h.layout, *kind, 4 if h.is_real else 5)
+        made, rows = room_for(h.layout, *kind, 4 if h.is_real else 5)
         return made, rows[:3], rows[3:]
 
-    _kernels.in_teams(
-        lambda *where: _eigenstates.respond(*args, *where), room, *given.shape
-    )
+    in_teams(lambda *where: respond(*args, *where), room, *given.shape)
     changes = from_real(out, h.dim, h.is_real)
     for b in np.flatnonzero(~np.isfinite(residuals)):
         changes[b] = _solve_excited(h, int(b), states[b], sources[b])
