@@ -38,13 +38,15 @@ class AgnosticStep:
         control: u, which held them where they were before and then let them go.
         values: The gradient that the way stands for, (theta - theta') / (eps * span of
             beta), shape (num_trainable,).
-        stds: Standard errors of values, to leading order in eps.
+        stds: Standard errors of values for the slope that was measured, to leading
+            order in eps.
         loss: Batch mean of the loss before the step.
         loss_std: Its standard error.
         prediction: Before the step, shape (batch, num_readout).
         prediction_stds: Standard errors of prediction, same shape.
-        softness: eps chi along the way: which part of it is the system's response to
-            theta's own motion. It makes the way longer by 1 / (1 - softness).
+        softness: eps chi along the way, less what noise can make of it: which part of
+            the way is the system's response to theta's own motion. It makes the way
+            longer by 1 / (1 - softness).
         strokes: How many times the system settled while theta came to rest.
     """
 
@@ -104,13 +106,16 @@ def agnostic(
     O(beta) + O(eps) for ``Nudge.one_sided(b)`` of either sign, O(beta^2) + O(eps) for
     ``Nudge.centered(b)``, which adds O(eps beta). Learning is to go on from theta'; the
     learner sees theta and u only, never dH/dtheta: the forces are nature's, and the
-    model that is passed here is the device as it *is*. A step never raises
+    model that is passed here is the device as it *is*.
+
+    Valid while the springs are stiffer than the system is soft, eps chi < 1. Both theta
+    and theta' are then minima of the total energy, and, for a loss whose slope needs no
+    prediction, a step never raises, however large the nudge,
 
     .. math:: L_{12}(\theta) = \frac{F_{\beta_2} - F_{\beta_1}}{\beta_2 - \beta_1},
 
-    the ``contrastive`` function, however large beta and eps (for slopes that do not
-    depend on the prediction). Valid while the springs are stiffer than the system is
-    soft, eps chi < 1.
+    which is ``contrastive`` at beta for one-sided nudges, and its mean at both signs
+    for centred ones.
 
     Args:
         model: The device, with its true operators and parametrization.
@@ -167,11 +172,14 @@ def agnostic(
         device, theta, theta + pull, release * slope, rng[2], held
     )
     back = device.pull(moved, device.settle(moved, hold * slope, rng[1], rest))[0]
-    way, shake = np.linalg.norm(moved - theta), np.linalg.norm(held_noise)
-    given = float(np.linalg.norm(back - pull))
-    if given > TOO_SOFT * way + 6 * shake:
+    way, response, shake = (
+        float(np.linalg.norm(v)) for v in (moved - theta, back - pull, held_noise)
+    )
+    floor = compliance * FORCE_ERROR + 6 * shake
+    softness = max(response - floor, 0.0) / max(way, floor)
+    if softness > TOO_SOFT:
         warnings.warn(
-            f"theta ran away: {given / way:.2f} of its way is the system's response to "
+            f"theta ran away: {softness:.2f} of its way is the system's response to "
             "the motion itself, so the way is no gradient; lower compliance (got "
             f"{compliance:g})",
             stacklevel=2,
@@ -188,7 +196,7 @@ def agnostic(
         loss_std=float(np.sqrt(loss_variance.sum())) / len(x),
         prediction=prediction,
         prediction_stds=stds_of(free)[:, columns],
-        softness=given / float(way) if way > 0 else 0.0,
+        softness=softness,
         strokes=strokes,
     )
 

@@ -117,17 +117,22 @@ def test_theta_rests_at_minima_of_the_total_energy(variant):
     slope = 2 * (qep.predict(model, theta, x) - y)
     hold, release = (nudge.nodes[i] for i in np.argsort(nudge.weights))
 
-    def rest(beta):
+    def rest(beta, control):
         def total(at):
-            spring = ((step.control - at) ** 2).sum() / (2 * eps)
+            spring = ((control - at) ** 2).sum() / (2 * eps)
             return spring + settled(model, at, x, beta * slope)[0].mean()
 
         return minimize(total, theta + 0.01, tol=1e-10).x
 
     assert release > hold
     assert np.abs(step.theta - theta).max() > 0.01
-    np.testing.assert_allclose(rest(hold), theta, atol=2e-6)
-    np.testing.assert_allclose(rest(release), step.theta, atol=2e-6)
+    np.testing.assert_allclose(rest(hold, step.control), theta, atol=2e-6)
+    np.testing.assert_allclose(rest(release, step.control), step.theta, atol=2e-6)
+    control = theta.copy()
+    for _ in range(8):  # who watches theta, and nothing else, holds it with the same u
+        control += theta - rest(hold, control)
+    np.testing.assert_allclose(control, step.control, atol=2e-5)
+    assert np.abs(step.control - theta).max() > 0.01
     moved = (theta - step.theta) / (eps * (release - hold))
     np.testing.assert_allclose(step.values, moved, atol=1e-9)
 
@@ -228,16 +233,28 @@ def test_the_way_is_the_gradient_of_the_device_as_it_is(seed):
 
 
 def test_any_equilibrium_will_do():
-    where = network(1)
-    warm = {"equilibrium": qep.Thermal(0.5), "nudge": qep.Nudge.centered(0.02)}
-    expected = qep.gradient(*where, **warm)
-    found = qep.agnostic(*where, compliance=STIFF, **warm)
-    assert expected.norm > 0.1
-    assert away(found.values, expected.values) < 1e-3
-    assert found.loss == pytest.approx(expected.loss, abs=1e-12)
-    np.testing.assert_array_equal(found.prediction, expected.prediction)
-    cold = qep.agnostic(*where, compliance=STIFF, nudge=warm["nudge"])
-    assert away(found.values, cold.values) > 0.05
+    chain = {"springs": "chain", "clamped": [0], "readout": [3]}
+    atoms = qep.models.oscillator_network([1.0] * 4, anchors=0.5, **chain)
+    for equilibrium, where in (
+        (qep.Thermal(0.5), network(1)),
+        (qep.Gaussian(), (atoms, np.ones(atoms.num_trainable), [[1.0]], [[1.0]])),
+    ):
+        how = {"equilibrium": equilibrium, "nudge": qep.Nudge.centered(0.02)}
+        expected = qep.gradient(*where, **how)
+        found = qep.agnostic(*where, compliance=STIFF, **how)
+        assert expected.norm > 0.05
+        assert away(found.values, expected.values) < 1e-3
+        assert found.loss == pytest.approx(expected.loss, abs=1e-12)
+        np.testing.assert_array_equal(found.prediction, expected.prediction)
+
+
+def test_where_there_is_nothing_to_learn_nothing_moves():
+    model, theta, x, _ = network(1)
+    y = qep.predict(model, theta, x)
+    step = qep.agnostic(model, theta, x, y, compliance=0.05)
+    np.testing.assert_allclose(step.theta, theta, atol=1e-9)
+    assert step.loss < 1e-12
+    assert np.abs(step.control - theta).max() > 0.01  # it is held against a force
 
 
 def test_shots_shake_theta_as_much_as_the_standard_errors_say():
