@@ -42,7 +42,7 @@ HOUSE_PLAN = [  # bottom to top; a file imports from lower lines or from its own
     ["equilibria"],
     ["_nudge", "_loss", "_optimizers", "_streams"],
     ["_estimate"],
-    ["_measure", "_gradient", "_contrastive"],
+    ["_measure", "_gradient", "_contrastive", "_agnostic"],
     ["_plan", "_fidelity", "_reciprocity", "_suggest", "_selftest"],
     ["_archive"],
     ["_state", "_train"],
