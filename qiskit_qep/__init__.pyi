@@ -5,6 +5,8 @@ from . import jumps as jumps
 from . import models as models
 from . import plotting as plotting
 from . import testing as testing
+from ._agnostic import AgnosticStep as AgnosticStep
+from ._agnostic import agnostic as agnostic
 from ._contrastive import contrastive as contrastive
 from ._equilibrium import Equilibrium as Equilibrium
 from ._equilibrium import Phase as Phase

@@ -33,7 +33,7 @@ from ._keys import (
 )
 from ._kinds import KINDS, LIMITS, OMITTED, nowhere
 from ._model import Model, linear_inputs
-from ._optimizers import Optimizer, cosine
+from ._optimizers import Optimizer, bounded, cosine
 from ._train import steps as iterate
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
@@ -242,7 +242,11 @@ def _optimizer(table: Any, steps: int) -> Any:
             f"{shown(schedule)}{meant(schedule, known)}"
         )
     made = call("optimizer", function, **how)  # which checks the rate
-    if schedule == "constant":
+    if schedule == "cosine":
+        rate = how.get("rate", inspect.signature(function).parameters["rate"].default)
+        made = call("optimizer", function, **how | {"rate": cosine(rate, steps)})
+    if "bounded" not in extra:
         return made
-    rate = how.get("rate", inspect.signature(function).parameters["rate"].default)
-    return call("optimizer", function, **how | {"rate": cosine(rate, steps)})
+    path = "optimizer.bounded"
+    (limits,) = take(KINDS, extra["bounded"], path, bounded)
+    return call(path, bounded, optimizer=made, **limits)

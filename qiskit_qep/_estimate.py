@@ -152,15 +152,15 @@ def assemble(
     )
 
 
-def bias_of(
-    model: Model, theta: Array, x: Array, change: Array, covariance: Array | None
+def mean_by_theta(
+    model: Model, theta: Array, x: Array, values: Array, covariance: Array | None
 ) -> tuple[Array, Array]:
-    """Return the batch mean of a probe pulled back to theta, and its errors."""
-    bias = model.pullback(theta, x, change)[0]
-    variance = np.zeros(bias.shape)
+    """Return the batch mean of values pulled back to theta, and its errors."""
+    by_theta = model.pullback(theta, x, values)[0]
+    variance = np.zeros(by_theta.shape)
     if covariance is not None:
         variance = _pullback_variance(model, theta, x, covariance)[0]
-    return bias.mean(axis=0), np.sqrt(variance.sum(axis=0)) / len(x)
+    return by_theta.mean(axis=0), np.sqrt(variance.sum(axis=0)) / len(x)
 
 
 def scatter(model: Model, theta: Array, x: Array, change: Array) -> Array:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import math
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
+
+from ._types import MADE, TYPES, annotation, is_float, is_str
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -26,53 +27,6 @@ class ConfigError(ValueError):
     """A run that cannot begin as it was described."""
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_float(value: Any) -> bool:
-    return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_str(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(fits, value))
-
-
-def _is_pair(value: Any) -> bool:
-    return _list_of(_is_int)(value) and len(value) == 2
-
-
-# What an annotation asks for, in words, and the check of it; "| None" is left off.
-TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "bool": ("true or false", lambda value: isinstance(value, bool)),
-    "int": ("a whole number", _is_int),
-    "float": ("a finite number", _is_float),
-    "Rate": ("a finite number", _is_float),
-    "str": ("a string", _is_str),
-    "Sequence[int]": ("a list of whole numbers", _list_of(_is_int)),
-    "Sequence[str]": ("a list of strings", _list_of(_is_str)),
-    "Table": ("a table", lambda value: isinstance(value, dict)),
-    "Equilibrium": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Preparation": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Ramp | QuantumCircuit": (
-        "a table with a kind",
-        lambda value: isinstance(value, dict),
-    ),
-    "Literal['exact', 'shots']": ("a string", _is_str),
-    "Literal['none', 'readout', 'full']": ("a string", _is_str),
-    "Literal['gentle', 'linear', 'smooth'] | Callable[[float], float]": (
-        "a string",
-        _is_str,
-    ),
-    "str | Iterable[tuple[int, int]] | Any": (
-        "a string or a list of pairs such as [[0, 1], [1, 2]]",
-        lambda value: _is_str(value) or _list_of(_is_pair)(value),
-    ),
-}
 NESTED = {  # the role of such an argument's own table
     "Equilibrium": "equilibrium",
     "Preparation": "preparation",
@@ -85,16 +39,13 @@ MOST = {  # in a table: a mistyped number should not fill the memory, or take fo
     "shots": 100_000_000,
     "n": 1000,
     "steps": 10_000,  # of a ramp
+    "reads": 1_000_000,
+    "sweeps": 1_000_000,
+    "vectors": 10_000,
+    "max_bond": 4096,
 }
 MAX_TEXT = 1 << 24  # bytes of a file
 MAX_SHOWN = 200  # characters of a value in a message
-
-
-def annotation(parameter: inspect.Parameter) -> str:
-    """Return a parameter's type as it is written, without ``| None``."""
-    kind = parameter.annotation
-    text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-    return text.removesuffix(" | None")
 
 
 def build(
@@ -191,7 +142,7 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
         )
     if kind in NESTED:
         return build(kinds, NESTED[kind], value, path=f"{path}.{name}")[0]
-    return float(value) if _is_int(value) and kind in ("float", "Rate") else value
+    return MADE[kind](value) if kind in MADE else value
 
 
 def call(path: str, function: Callable[..., Any], /, **how: Any) -> Any:
@@ -228,7 +179,7 @@ def replace_key(text: str, key: str, value: float | str) -> str:
     Raises:
         ConfigError: If the text is laid out so that this cannot be done safely.
     """
-    if not (_is_str(value) or _is_float(value)):
+    if not (is_str(value) or is_float(value)):
         raise ConfigError(f"{key} should be a finite number, got {shown(value)}")
     table, new = re.search(r"(?m)^\s*\[", text), shown(value)
     end = table.start() if table else len(text)

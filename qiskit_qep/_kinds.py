@@ -10,10 +10,15 @@ from ._loss import cost_observable, cross_entropy, squared_error
 from ._model import Model
 from ._nudge import Nudge
 from ._optimizers import adam, momentum, sgd
+from .equilibria.annealed import Annealed
 from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
+from .equilibria.gaussian import Gaussian
 from .equilibria.prepared import Prepared
+from .equilibria.relaxed import Relaxed
 from .equilibria.sampled import Sampled
+from .equilibria.tensor_network import TensorNetwork
+from .equilibria.thermal import Thermal
 from .preparations.ramp import Ramp
 from .preparations.variational import Variational
 
@@ -76,7 +81,8 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
         **_named(
             models,
             "transverse_field_ising classical_ising cluster_ising heisenberg xxz "
-            "xx_zz_network kitaev_honeycomb rydberg_chain cluster_sensor kitaev_sensor",
+            "xx_zz_network kitaev_honeycomb rydberg_chain cluster_sensor kitaev_sensor "
+            "oscillator_network elastic_network",
         ),
         "pauli": _pauli,
     },
@@ -84,7 +90,12 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
         "exact": Exact,
         "sampled": Sampled,
         "prepared": _prepared,
+        "thermal": Thermal,
+        "tensor_network": TensorNetwork,
+        "annealed": Annealed,
         "enumerated": Enumerated,
+        "gaussian": Gaussian,
+        "relaxed": Relaxed,
     },
     "preparation": {"ramp": Ramp, "variational": Variational},
     "ansatz": {"ramp": Ramp},
@@ -123,4 +134,4 @@ def top(
 ) -> None: ...
 def split(test: float = 0.3, split_seed: int = 0) -> None: ...
 def features(linear_inputs: Table | None = None) -> None: ...
-def schedule(schedule: str = "constant") -> None: ...
+def schedule(schedule: str = "constant", bounded: Table | None = None) -> None: ...

@@ -13,8 +13,8 @@ from qiskit.quantum_info import SparsePauliOp
 from ._estimate import (
     Gradient,
     assemble,
-    bias_of,
     covariance_of,
+    mean_by_theta,
     scatter,
     stds_of,
 )
@@ -82,7 +82,7 @@ def measure(
         length = _direction(nudge, slope)[1]
         change, covariance = _combine(nudge, length * weights, free, nudged)
         if nudge.probe:
-            bias = bias_of(
+            bias = mean_by_theta(
                 model, theta, x, *_combine(nudge, length * probe, free, nudged)
             )
         if free.raw is not None and nudged.raw is not None:
@@ -97,7 +97,7 @@ def measure(
         made = replace(made, stds=scatter(model, theta, x, change))
     if raw is not None or nudge.probe:
         made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
-    return made, _near_gap(model, nudge, slope, free), free
+    return made, near_gap(model, nudge, slope, free), free
 
 
 def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
@@ -209,7 +209,7 @@ def _respond(
     return np.asarray(response(free, model.operators, coefficients, direction))
 
 
-def _near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
+def near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:
     """Say where a nudge is larger than the gap that it must not close."""
     if free.gap is None or not nudge.nodes:
         return ""

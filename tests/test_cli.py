@@ -100,6 +100,64 @@ def test_train_leaves_a_folder_that_says_everything(here, capsys):
     assert re.search(r"step 6/6  loss .+ ± .+  acc .+, test .+  \|grad\|", printed.err)
 
 
+SETTLED = {
+    "gaussian": """\
+[model]
+kind = "oscillator_network"
+masses = [1.0, 1.0, 1.0, 1.0]
+springs = [[0, 2], [1, 2], [2, 3]]
+anchors = [0, 0.5, 0.1, 0.1]
+clamped = [0]
+inputs = [1]
+readout = [3]
+[optimizer]
+kind = "adam"
+bounded = { lower = 0.01 }
+""",
+    "relaxed": """\
+[model]
+kind = "elastic_network"
+positions = [[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.4]]
+pinned = [0, 1]
+inputs = [[2, 0], [3, 0]]
+readout = [[4, 1]]
+""",
+    "annealed": """\
+[model]
+kind = "classical_ising"
+num_spins = 4
+inputs = [0, 1]
+readout = [3]
+[nudge]
+kind = "one_sided"
+beta = 2.5
+[loss]
+kind = "cost_observable"
+""",
+}
+SETTLED["enumerated"] = SETTLED["annealed"]
+SETTLED["thermal"] = SETTLED["tensor_network"] = XOR[XOR.index("[model]") :]
+ARGUMENTS = {
+    "annealed": "temperatures = [3, 0.1]\nsweeps = 50",
+    "relaxed": "tolerance = 1e-9",
+    "thermal": "temperature = 0.5",
+    "tensor_network": "max_bond = 4",
+}
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+def test_whatever_settles_trains_from_a_file(here, capsys, kind):
+    data = 'seed = 2\nsteps = 2\n[data]\nkind = "xor"\ntest = 0\n'
+    settled = f'[equilibrium]\nkind = "{kind}"\n{ARGUMENTS.get(kind, "")}\n'
+    (here / "it.toml").write_text(data + SETTLED[kind] + settled)
+    assert cli.main(["train", "it.toml", "--out", "run"]) == 0
+    assert {path.name for path in (here / "run").iterdir()} == FILES
+    state = qep.State.load(here / "run" / "state.npz")
+    assert state.step == 2
+    assert np.abs(state.gradient.values).max() > 1e-3
+    assert "this network" in capsys.readouterr().out
+
+
 def test_a_test_accuracy_is_looked_at_now_and_then_and_at_the_end(here):
     assert cli.main(["train", "batches.toml", "--out", "run"]) == 0
     rows = _folder.read_metrics(here / "run")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import qiskit_qep as qep
-from qiskit_qep import _keys, _kinds, _run
+from qiskit_qep import _kinds, _run, _types
 from qiskit_qep._config import load, parse, read
-from qiskit_qep._keys import ConfigError, replace_key
+from qiskit_qep._keys import ConfigError, build, replace_key
 from qiskit_qep._kinds import KINDS
 
 XOR = """\
@@ -96,8 +96,34 @@ def test_a_name_that_is_nothing_is_refused(tmp_path, monkeypatch):
             "equilibrium",
             qep.Sampled(5, qep.Exact(level=1)),
         ),
+        (
+            '[equilibrium]\nkind = "annealed"\ntemperatures = [2, 0.5]\naverage = true',
+            "equilibrium",
+            qep.Annealed(temperatures=(2.0, 0.5), average=True),
+        ),
+        (
+            '[equilibrium]\nkind = "sampled"\nshots = 5\n'
+            'equilibrium = { kind = "gaussian" }',
+            "equilibrium",
+            qep.Sampled(5, qep.Gaussian()),
+        ),
+        (
+            '[equilibrium]\nkind = "relaxed"\npositions = [[0, 1], [2, 3]]',
+            "equilibrium",
+            qep.Relaxed([[0, 1], [2, 3]]),
+        ),
+        (
+            '[equilibrium]\nkind = "thermal"\ntemperature = 2',
+            "equilibrium",
+            qep.Thermal(2.0),
+        ),
+        (
+            '[equilibrium]\nkind = "tensor_network"\nmax_bond = 8',
+            "equilibrium",
+            qep.TensorNetwork(8),
+        ),
     ],
-    ids=["chebyshev", "infinitesimal", "exact", "nested"],
+    ids=lambda given: given.replace("\n", " ") if isinstance(given, str) else "",
 )
 def test_a_table_is_a_call(table, role, expected):
     assert getattr(parse(with_table(table), "x.toml"), role) == expected
@@ -148,6 +174,54 @@ def test_a_pauli_model_is_given_by_labels():
     model = parse(text + lists + 'fixed = "IX"\n', "x.toml").model
     same = qep.Model(["XX", "ZI"], ["ZI", "IZ"], ["IZ"], "IX")
     assert model.fingerprint == same.fingerprint
+
+
+OSCILLATORS = """\
+kind = "oscillator_network"
+masses = [1.0, 2, 3.0, 4.0]
+springs = [[0, 2], [1, 2], [2, 3]]
+clamped = [0]
+inputs = [1]
+anchors = 0.5
+readout = [3, "r_3 r_3"]
+"""
+ELASTIC = """\
+kind = "elastic_network"
+positions = [[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.4]]
+pinned = [0, 1]
+inputs = [[2, 0], [3, 0]]
+readout = [4, [2, 1]]
+stiffness = 2
+"""
+
+
+def test_networks_of_springs_are_given_by_lists():
+    made = build(KINDS, "model", tomllib.loads(OSCILLATORS))[0]
+    how = {"springs": [(0, 2), (1, 2), (2, 3)], "clamped": [0], "inputs": [1]}
+    same = qep.models.oscillator_network(
+        [1.0, 2.0, 3.0, 4.0], anchors=0.5, readout=[3, "r_3 r_3"], **how
+    )
+    assert made.fingerprint == same.fingerprint
+    made = build(KINDS, "model", tomllib.loads(ELASTIC))[0]
+    same = qep.models.elastic_network(
+        [[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.4]],
+        pinned=[0, 1],
+        inputs=[(2, 0), (3, 0)],
+        readout=[4, (2, 1)],
+        stiffness=2.0,
+    )
+    assert made.fingerprint == same.fingerprint
+    assert made.parametrization == same.parametrization
+
+
+def test_an_optimizer_may_be_bounded():
+    table = 'kind = "sgd"\nrate = 1\nschedule = "cosine"\nbounded = { lower = 0.1 }'
+    kept = parse(with_table(f"[optimizer]\n{table}"), "x.toml").optimizer
+    theta = np.array([0.5, 2.0])
+    change, _ = kept.update(np.ones(2), kept.init(theta), theta)
+    np.testing.assert_allclose(theta + change, [0.1, 1.0])
+    change, _ = kept.update(-np.ones(2), (np.array(5),), theta)  # half way of ten steps
+    np.testing.assert_allclose(change, 0.5)
 
 
 def test_linear_inputs_wrap_the_model():
@@ -253,6 +327,48 @@ REFUSED_TABLES = [
     ("[model.linear_inputs]\nscle = 1", r"\[model.linear_inputs\] has no key 'scle'"),
     ("[model.linear_inputs]\nmodel = 1", r"has no key 'model'; it may have scale"),
     (
+        '[optimizer]\nkind = "adam"\nbounded = { lower = 2, upper = 1 }',
+        r"\[optimizer.bounded\] lower should be below upper, got 2 and 1",
+    ),
+    (
+        '[optimizer]\nkind = "adam"\nbounded = { lower = "a" }',
+        r"\[optimizer.bounded\] lower should be a number, a list of numbers, or lists",
+    ),
+    (
+        '[optimizer]\nkind = "adam"\nbounded = { least = 0 }',
+        r"\[optimizer.bounded\] has no key 'least'; it may have lower, upper",
+    ),
+    (
+        '[equilibrium]\nkind = "annealed"\ntemperatures = [1]',
+        r"temperatures should be two numbers such as \[2.0, 0.1\], got \[1\]",
+    ),
+    (
+        '[equilibrium]\nkind = "annealed"\ntemperatures = [1, -1]',
+        r"\[equilibrium\] temperatures should be two positive ones, got \(1.0, -1.0",
+    ),
+    (
+        '[equilibrium]\nkind = "annealed"\nreads = 0',
+        "reads should be at least 1, got 0",
+    ),
+    ('[equilibrium]\nkind = "thermal"', "needs temperature, a finite number"),
+    (
+        '[equilibrium]\nkind = "thermal"\ntemperature = 0',
+        "temperature should be positive, got 0.0; at zero temperature use Exact",
+    ),
+    (
+        '[equilibrium]\nkind = "gaussian"\nshots = 3',
+        r"\[equilibrium\] has no key 'shots'; it may have kind$",
+    ),
+    ('[equilibrium]\nkind = "relaxd"', r"got \"relaxd\" \(did you mean 'relaxed'"),
+    (
+        '[equilibrium]\nkind = "relaxed"\npositions = [[0, 1], [2]]',
+        r"positions should be a number, .*of one length, got \[\[0, 1\], \[2\]\]",
+    ),
+    (
+        '[equilibrium]\nkind = "tensor_network"\nmax_bond = 0',
+        "max_bond should be at least 1, got 0",
+    ),
+    (
         '[equilibrium]\nkind = "sampled"\nshots = 9\nequilibrium = 3',
         r"\[equilibrium\] equilibrium should be a table with a kind, got 3",
     ),
@@ -262,6 +378,32 @@ REFUSED_TABLES = [
         r"\[equilibrium.equilibrium\] has no key 'levl' \(did you mean 'level'",
     ),
 ]
+
+
+REFUSED_SPRINGS = [
+    (OSCILLATORS, "masses = [1.0, 2, 3.0, 4.0]", "", "needs masses, a list of numbers"),
+    (OSCILLATORS, "[1.0, 2,", '["a", 2,', r"masses should be a list of numbers, got"),
+    (OSCILLATORS, "[1.0, 2,", "[-1.0, 2,", "masses should be positive numbers, got"),
+    (OSCILLATORS, '"r_3 r_3"', "[3, 1]", r'of atoms and of products such as "r_3 r_3"'),
+    (OSCILLATORS, '"r_3 r_3"', '"r_9"', "'r_9' should name modes 0"),
+    (OSCILLATORS, "clamped = [0]", "clamped = [0, 2]", "between clamped atoms does no"),
+    (OSCILLATORS, "0.5", '"x"', "anchors should be a number or a list of numbers, got"),
+    (ELASTIC, "[[0, 0],", "[[0],", "positions should be .*lists of one length, got"),
+    (ELASTIC, "[2, 0]", "[2, 0, 1]", r"a list of atoms and of pairs \[atom, axis\], g"),
+    (ELASTIC, "[2, 0]", "[2, 5]", r"pairs with an axis 0 to 1, got \(2, 5\)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "match"),
+    REFUSED_SPRINGS,
+    ids=[new or f"no {old}" for _, old, new, _ in REFUSED_SPRINGS],
+)
+def test_what_is_wrong_with_springs_is_refused_by_name(table, old, new, match):
+    assert old in table
+    text = f'steps = 1\n[data]\nkind = "xor"\n[model]\n{table.replace(old, new, 1)}'
+    with pytest.raises(ConfigError, match=rf"^x.toml: \[model\].*{match}"):
+        parse(text, "x.toml")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +433,7 @@ def test_a_missing_table_is_named():
 def test_every_argument_has_a_type_that_is_checked(function):
     for name, parameter in inspect.signature(function).parameters.items():
         in_a_file = name not in ("driver", "optimizer")  # an operator, a function
-        assert (_keys.annotation(parameter) in _keys.TYPES) is in_a_file
+        assert (_types.annotation(parameter) in _types.TYPES) is in_a_file
 
 
 @pytest.mark.parametrize(
@@ -301,15 +443,26 @@ def test_every_argument_has_a_type_that_is_checked(function):
         (True, "float", False),
         (1, "float", True),
         (float("inf"), "float", False),
+        (float("nan"), "float", False),
+        (10**400, "float", False),
         (1, "bool", False),
         ([1, 2], "Sequence[int]", True),
         ([1, True], "Sequence[int]", False),
         (["X", 1], "Sequence[str]", False),
+        ([1.0, 2], "tuple[float, float]", True),
+        ([1.0, True], "tuple[float, float]", False),
+        ([1.0, 2.0, 3.0], "tuple[float, float]", False),
+        ([[1.0, 2], [3, 4]], "ArrayLike", True),
+        ([[1.0, 2], [3]], "ArrayLike", False),
+        ([[1.0, 2], 3], "ArrayLike", False),
+        ([["1", 2]], "ArrayLike", False),
+        ([0, [1, 2]], "Sequence[int | tuple[int, int]]", True),
+        ([0, [1, 2.0]], "Sequence[int | tuple[int, int]]", False),
         ("XX", "Sequence[str]", False),
     ],
 )
 def test_types_are_told_apart(value, kind, fits):
-    assert _keys.TYPES[kind][1](value) is fits
+    assert _types.TYPES[kind][1](value) is fits
 
 
 def test_a_key_is_replaced_where_it_stands():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_qep as qep
 import reference
@@ -81,6 +82,76 @@ def test_a_small_nudge_needs_no_guard(memory):
         loss=_needing_prediction(),
     )
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
+
+
+# --- Nearly equal levels: the honeycomb -----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def honeycomb():
+    """Return the walk of arXiv:2406.06482 on 12 spins, J_x + J_y + J_z = 1.
+
+    A weak field mixes states of either flux W, whose energies are close.
+    """
+    xx, yy, zz = (
+        -op for op in qep.models.kitaev_honeycomb(2, 3, uniform=True).trainable
+    )
+    size = xx.num_qubits
+    field = [reference.at(a, [k], size, 0.1) for a in "XYZ" for k in range(size)]
+    return qep.Model(
+        [xx - zz, yy - zz],
+        readout=[qep.models.kitaev_plaquettes(2, 3)[0]],
+        fixed=SparsePauliOp.sum([zz, *field]).simplify(),
+    )
+
+
+START = np.array([1 / 6, 1 / 6])
+
+
+def upwards(model, theta, nudge):
+    """Return the measured direction of rising flux, of length 1, and the flux."""
+    how = {"nudge": nudge, **EXPECT}
+    found = qep.gradient(model, theta, [], [[1.0]], **how)
+    return found.values / found.norm, found.prediction[0, 0]
+
+
+def test_a_large_one_sided_nudge_points_the_wrong_way_on_the_honeycomb(honeycomb):
+    def flux(theta):
+        return qep.predict(honeycomb, theta, [])[0, 0]
+
+    expected = reference.five_point(flux, START)
+    assert np.linalg.norm(expected) > 0.1
+    expected /= np.linalg.norm(expected)
+    with pytest.warns(UserWarning, match=r"nudge 0.1 .* exceeds the gap 0.046"):
+        wrong, _ = upwards(honeycomb, START, qep.Nudge.one_sided(0.1))
+    assert wrong @ expected < -0.9
+    for nudge in (qep.Nudge.one_sided(1e-3), qep.Nudge.centered(0.01)):
+        assert upwards(honeycomb, START, nudge)[0] @ expected > 0.99
+    with pytest.warns(UserWarning, match="exceeds the gap"):
+        right, _ = upwards(honeycomb, START, qep.Nudge.chebyshev(0.1, 4))
+    assert right @ expected > 0.99
+    # Either sign of the nudge picks a flux.
+    pushed = honeycomb.coefficients(START, [[], []], [[0.1], [-0.1]])
+    values = qep.Exact()(honeycomb.operators, pushed).values
+    assert values[0, 2] < -0.7
+    assert values[1, 2] > 0.7
+
+
+@pytest.mark.filterwarnings("ignore:nudge .* exceeds the gap:UserWarning")
+def test_a_one_sided_walk_leaves_the_triangle_and_a_centred_one_finds_flux(honeycomb):
+    def walk(nudge, steps):
+        theta = START
+        for _ in range(steps):
+            direction, flux = upwards(honeycomb, theta, nudge)
+            theta = theta + 0.01 * np.sign(flux) * direction
+        return np.append(theta, 1 - theta.sum()), flux
+
+    couplings, flux = walk(qep.Nudge.one_sided(0.1), 20)
+    assert couplings[0] < 0
+    assert abs(flux) < 0.001
+    couplings, flux = walk(qep.Nudge.centered(0.1), 10)  # beyond, levels meet
+    assert couplings.min() > 0.15
+    assert abs(flux) > 0.15
 
 
 # --- Excited states -------------------------------------------------------------------

@@ -126,6 +126,22 @@ def test_a_ramp_on_the_grid_finds_the_gradient_from_shots():
     assert shots.norm > 3 * shots.norm_std
 
 
+@pytest.mark.parametrize("make", [fock, grid])
+def test_a_ramp_from_single_oscillators_keeps_the_ground_state(make):
+    """From fields along X it loses it, the more the finer the basis."""
+    model, nudge = make(8), qep.Nudge.centered(0.05)
+
+    def report(driver):
+        ramp = qep.Prepared(qep.Ramp(driver=driver))
+        return qep.fidelity_report(model, THETA, X, Y, equilibrium=ramp, nudge=nudge)
+
+    own, fields = report(model.fixed), report(None)
+    assert own.fidelity[0] > 0.996 > 0.95 > fields.fidelity[0]
+    assert own.cosine[0] > 0.999
+    assert abs(own.norm_ratio[0] - 1) < 0.2
+    assert own.doubling[0] < 0.2 < 1 < fields.doubling[0]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "complaint"),
     [

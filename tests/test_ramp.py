@@ -1,5 +1,7 @@
 """The ramp: its circuit is its formula, and its formula follows the ground state."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -238,8 +240,62 @@ def test_wrong_ramps_are_refused(how, match):
         qep.Ramp(**how)
 
 
-@pytest.mark.parametrize("labels", [["XX", "IX"], ["XI"], ["XI", "IX", "IZ"], ["XII"]])
-def test_a_driver_is_one_field_per_qubit(labels):
-    ramp = qep.Ramp(driver=SparsePauliOp(labels))
-    with pytest.raises(ValueError, match="one Pauli operator for each of 2 qubits"):
+@pytest.mark.parametrize(
+    ("driver", "match"),
+    [
+        (
+            SparsePauliOp(["XI"]),
+            r"act on each of 2 qubits, got \[\('XI', \(1\+0j\)\)\]",
+        ),
+        (SparsePauliOp(["XII", "IXX"]), "driver should act on each of 2 qubits, got"),
+        (SparsePauliOp(["XX"]), r"several on qubits \[0, 1\], of energy -1"),
+        (
+            SparsePauliOp(["XI", "IX"], [1.0, 0.0]),
+            r"should have one ground state, bu",
+        ),
+    ],
+)
+def test_a_driver_has_one_ground_state_on_all_qubits(driver, match):
+    ramp = qep.Ramp(driver=driver)
+    with pytest.raises(ValueError, match=match):
         ramp.circuit([SparsePauliOp("ZZ")])
+
+
+def test_a_driver_falls_into_small_blocks():
+    chain = SparsePauliOp.from_sparse_list(
+        [("ZX", [q, q + 1], 1.0) for q in range(6)], 7
+    )
+    ramp = qep.Ramp(driver=chain)
+    with pytest.raises(
+        ValueError, match=r"at most 6 qubits, got one of 7, \[0, 1, 2, 3"
+    ):
+        ramp.circuit([SparsePauliOp("Z" * 7)])
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_ramp_begins_in_the_ground_state_of_blocks(seed):
+    """Blocks of one, two and three qubits, side by side or not, real or complex."""
+    rng = np.random.default_rng(seed)
+    places, terms = rng.permutation(6).tolist(), []
+    for qubits in (places[:1], places[1:3], places[3:]):
+        for letters in product("IXYZ", repeat=len(qubits)):
+            if seed % 2 or letters.count("Y") % 2 == 0:
+                terms.append(("".join(letters), qubits, rng.standard_normal()))
+    driver = SparsePauliOp.from_sparse_list(terms, 6)
+    ground = np.linalg.eigh(dense(driver))[1][:, 0]
+    ramp, operators = qep.Ramp(1e-9, 1, driver=driver), [SparsePauliOp("ZXZIIZ")]
+    assert fidelity(prepared(ramp, operators, [1.0]), ground) > 1 - 1e-9
+    circuit = ramp.circuit(operators)
+    made = circuit.assign_parameters(ramp.angles(operators, np.ones((1, 1)))[0])
+    assert fidelity(Statevector(made).data, ground) > 1 - 1e-9
+
+
+def test_another_driver_is_another_ramp():
+    """Also where drivers differ in the last digits only."""
+    drivers = [SparsePauliOp(["X", "Z"], [-1.0, c]) for c in (1.0, 1.0 + 1e-11)]
+    operators = [SparsePauliOp("Z")]
+    first, second = (
+        qep.Ramp(driver=driver).angles(operators, np.ones((1, 1))) for driver in drivers
+    )
+    assert 0 < np.abs(first - second).max() < 1e-9

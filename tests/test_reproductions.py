@@ -8,17 +8,21 @@ from benchmarks.reproductions import (
     cluster_sensor,
     command,
     ising_machine,
+    kitaev_sensor,
     order_parameter,
     phase_exploration,
     spirals,
 )
-from benchmarks.reproductions.table import spread
+from benchmarks.reproductions.table import Published, spread
 
 # Published nudges may exceed a gap, and published networks have small ones.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*exceeds the gap:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*is nearly degenerate:UserWarning"),
 ]
+
+
+ANY, QUIET = ([[1.0, 1.0, 2.0]], [[0.0, 0.0, 0.0, 1.0]]), {"progress": False}
 
 
 @pytest.mark.parametrize("start", phase_exploration.RUNS)
@@ -29,6 +33,13 @@ def test_the_walks_are_the_published_ones(start):
         assert values[step] == pytest.approx(published[step], rel=1e-5)
     lengths = np.linalg.norm(np.diff(walk, axis=0), axis=1)
     np.testing.assert_allclose(lengths, 0.1, atol=1e-12)
+
+
+def test_the_grid_of_predictions_is_the_published_one():
+    published = np.array(list(phase_exploration.GRID.values()))
+    found = phase_exploration.grid(phase_exploration.GRID).ravel()
+    assert np.ptp(published) > 0.9
+    np.testing.assert_allclose(found, published, atol=1e-9)
 
 
 def test_the_sensor_starts_and_moves_as_published():
@@ -54,6 +65,18 @@ def test_the_accuracies_of_a_sensor():
     assert found == pytest.approx((np.mean(right), np.mean(weights)))
 
 
+def test_the_levels_of_a_sensor_are_those_of_the_model_without_its_ring():
+    """With nothing on the ring but a field, each level of the sensor is one of H."""
+    theta = cluster_sensor.initial(np.random.default_rng(4))
+    theta[cluster_sensor.COUPLINGS] = 0.0
+    model = qep.models.cluster_sensor(3)
+    h = model.hamiltonian(theta, [0.0, 0.0, 10.0]).to_matrix()
+    lowest = np.linalg.eigvalsh(h)[:4]
+    found = cluster_sensor.levels(theta)
+    assert 0 == found[0] < 0.5 < found[3] < 20
+    np.testing.assert_allclose(found, lowest - lowest[0], atol=1e-9)
+
+
 def test_published_noise_is_that_of_ten_shots():
     model, rng = qep.models.cluster_sensor(), np.random.default_rng(1)
     theta = cluster_sensor.initial(rng)
@@ -69,6 +92,28 @@ def test_published_noise_is_that_of_ten_shots():
     np.testing.assert_allclose(
         noisy.values[:, :51].std(axis=0), expected, rtol=5 / np.sqrt(600)
     )
+
+
+def test_a_sensor_of_the_honeycomb_moves_and_is_scored_by_the_definitions():
+    theta, model = kitaev_sensor.learn(3, 1), qep.models.kitaev_sensor()
+    moved = np.abs(theta - qep.train(model, *ANY, steps=0, seed=3, **QUIET).theta)
+    np.testing.assert_allclose(moved, 0.02, rtol=1e-3)  # what Adam does first
+    found = kitaev_sensor.accuracies(theta, 1, points=12)
+    x, y = qep.datasets.kitaev_honeycomb(12, seed=10_001)
+    p = qep.predict(model, theta, x, equilibrium=kitaev_sensor.AFRESH)
+    right = {name: [] for name in (*kitaev_sensor.PHASES, "far")}
+    for point, given, target in zip(x, p, y, strict=True):
+        phase = kitaev_sensor.PHASES[int(np.argmax(target))]
+        right[phase].append(np.argmax(given) == np.argmax(target))
+        if all(abs(j - 2) > 0.2 for j in point):
+            right["far"].append(right[phase][-1])
+    assert all(right.values())
+    for phase in kitaev_sensor.PHASES:
+        assert found[f"right choices in {phase}"] == np.mean(right[phase])
+    assert found["right choices, 0.2 from boundaries"] == np.mean(right["far"])
+    each = [hit for phase in kitaev_sensor.PHASES for hit in right[phase]]
+    assert found["right choices"] == np.mean(each)
+    assert found["right shots"] == pytest.approx(np.mean(np.sum(p * y, axis=1)))
 
 
 def test_spirals_are_learnt():
@@ -121,3 +166,11 @@ def test_the_command(capsys):
 def test_a_spread_says_over_how_many_seeds():
     assert spread([0.5]) == "0.500 (1 seed)"
     assert spread([0.5, 0.7]) == "0.600 ± 0.141 (2)"
+
+
+def test_means_are_compared_in_standard_errors_of_their_difference():
+    published = Published(0.8, 0.06, 9)
+    assert str(published) == "0.800 ± 0.060 (9)"
+    # sqrt(.02^2 + .06^2 / n): .0632 for one seed of ours, .0283 for nine
+    assert published.apart([0.9]) == "+1.6 standard errors"
+    assert published.apart([0.75] * 9) == "-1.8 standard errors"

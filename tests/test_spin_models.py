@@ -211,6 +211,30 @@ def test_predictions_of_a_sensor_for_given_parameters(model, size, system):
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
+def test_the_cluster_sensors_grid_of_predictions():
+    """At given parameters all over the triangle, its corners and sides included."""
+    model, rng = models.cluster_sensor(), np.random.default_rng(1)
+    theta = np.concatenate([rng.uniform(-0.4, 0.4, 36), rng.standard_normal(15)])
+    ticks = np.linspace(0, 4, 5)
+    x = [(zxz, 4 - x - zxz, x) for x in ticks for zxz in ticks if x + zxz <= 4]
+    assert len(x) == 15
+    bits = np.arange(1 << 10)
+    a, b = 1 - 2 * (bits >> 8 & 1), 1 - 2 * (bits >> 9 & 1)
+    parts = [sensor(theta, unit, cluster_system, 8).tocsr() for unit in np.eye(3)]
+    alone = sensor(theta, np.zeros(3), cluster_system, 8).tocsr()
+    expected = []
+    for point in x:
+        h = alone + sum(g * (h - alone) for g, h in zip(point, parts, strict=True))
+        energies, states = eigsh(h, k=2, which="SA", ncv=60)
+        assert abs(energies[1] - energies[0]) > 0.01
+        weights = np.abs(states[:, energies.argmin()]) ** 2
+        outcomes = ((1, 1), (1, -1), (-1, -1))
+        expected.append([weights[(a == s) & (b == t)].sum() for s, t in outcomes])
+    found = qep.predict(model, theta, x)
+    assert np.ptp(expected, axis=0).max() > 0.3
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_the_sensor_is_measured_in_nine_settings():
     model = models.cluster_sensor()
     assert model.num_trainable == 51

@@ -7,6 +7,7 @@ import argparse
 from . import (
     cluster_sensor,
     ising_machine,
+    kitaev_sensor,
     order_parameter,
     phase_exploration,
     spirals,
@@ -14,6 +15,7 @@ from . import (
 
 REPRODUCTIONS = {
     "cluster_sensor": cluster_sensor,
+    "kitaev_sensor": kitaev_sensor,
     "phase_exploration": phase_exploration,
     "order_parameter": order_parameter,
     "spirals": spirals,

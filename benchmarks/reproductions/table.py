@@ -34,6 +34,27 @@ def show(title: str, lines: Iterable[Line], remarks: Sequence[str]) -> None:
         print(f"  {remark}")
 
 
+@dataclass(frozen=True)
+class Published:
+    """A mean over seeds, their standard deviation and how many they were."""
+
+    mean: float
+    sd: float
+    seeds: int
+
+    def __str__(self) -> str:
+        """Show it as ``spread`` does ours."""
+        return f"{self.mean:.3f} ± {self.sd:.3f} ({self.seeds})"
+
+    def apart(self, values: Sequence[float]) -> str:
+        """Say how far our mean is off, in standard errors of the difference.
+
+        Our seeds are taken to scatter as theirs do: a few would not tell.
+        """
+        error = self.sd * (1 / self.seeds + 1 / len(values)) ** 0.5
+        return f"{(fmean(values) - self.mean) / error:+.1f} standard errors"
+
+
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """Return mean +- standard deviation over seeds, and how many they are."""
     mean = f"{fmean(values):.{digits}f}"

@@ -68,7 +68,7 @@ def elastic_network(
     clamped: Sequence[int] = (),
     pinned: Sequence[int] = (),
     inputs: Sequence[int | tuple[int, int]] = (),
-    readout: Sequence[Any] = (),
+    readout: Sequence[int | tuple[int, int] | Any] = (),
     stiffness: float = 1.0,
 ) -> Model:
     r"""Points in 1 to 3 dimensions that springs with rest lengths join.

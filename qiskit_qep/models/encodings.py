@@ -82,8 +82,9 @@ def position_grid(
     falls exponentially with ``points`` while the grid holds the state in positions,
     up to extent, and in momenta, up to pi D / (2 extent). Every mode takes log2(D)
     qubits, from qubit 0 on; modes that no operator acts on, of clamped atoms, take
-    none. A ``Variational`` finds such states; a ``Ramp`` from its own driver can lose
-    them, at 8 points and above: see ``fidelity_report``.
+    none. A ``Variational`` finds such states; a ``Ramp`` keeps them if it starts from
+    single oscillators, ``Ramp(driver=qubits.fixed)`` where all atoms are anchored, and
+    loses them from 8 points on if it starts from fields: see ``fidelity_report``.
 
     Args:
         model: Its operators are ``QuadraticForm``.

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._model import pauli_terms
 from .._pauli import PauliTerms, PerOperators
+from .blocks import Start
 from .counterdiabatic import gauge_field
 from .product_formula import ProductFormula, commuting_groups
 from .rotations import Rotations
@@ -72,14 +73,16 @@ class Ramp:
             a function of [0, 1] onto itself. A sudden start excites an amplitude of
             order 1 / T, and a nudge turns its phase, the integral of the gap, at a rate
             of order T: its share in a gradient hardly falls with T.
-        driver: D, another sum of one Pauli operator per qubit; its terms' signs are
-            taken as they are.
+        driver: D, another operator that acts on every qubit, its signs taken as they
+            are. It has to fall into blocks of at most 6 qubits, whose ground states
+            start the ramp: one field per qubit, or one oscillator per block, as
+            ``model.fixed`` of an anchored ``models.position_grid`` or ``models.fock``.
         counterdiabatic: Whether to add the local gauge field, two Y rotations per qubit
             and step, that undoes much of what the speed excites (Sels and Polkovnikov,
             2017). It takes no two-qubit gate; ``benchmarks.circuits`` has its effect.
 
     Raises:
-        ValueError: If an argument is out of range, or the driver no such sum.
+        ValueError: If an argument is out of range, or the driver no such operator.
 
     Example:
         >>> import numpy as np, qiskit_qep as qep
@@ -156,9 +159,12 @@ class Ramp:
         layout = self._layout(terms)
         target = np.zeros((len(coefficients), len(layout.flips)))
         target[:, layout.own] = (terms.weights.T @ coefficients.T).T[:, layout.kept]
-        sense = self._sense(layout, target)
-        driver = np.zeros(target.shape)
-        driver[:, layout.fields] = -sense * layout.strengths
+        driver, begin = np.zeros(target.shape), layout.begin
+        driver[:, layout.driver] = layout.weights
+        if self.driver is None:  # no qubit has to turn round
+            sense = np.where(target[:, layout.driver] > 0.0, -1.0, 1.0)
+            driver[:, layout.driver] *= sense
+            begin = sense * begin
         dt, ends = self.time / self.steps, np.arange(self.steps + 1) / self.steps
         u = self._progress(ends[1:] - 0.5 / self.steps)[:, None]
         path = (1.0 - u) * driver[:, None, :] + u * target[:, None, :]
@@ -168,8 +174,8 @@ class Ramp:
             path[:, :, layout.gauge] += gauge_field(
                 layout.flips, layout.signs, path, speed, terms.num_qubits
             )
-        tilts = layout.tilts[0] + sense * layout.tilts[1]
-        return np.hstack([tilts, layout.formula.angles(path, dt)])
+        begin = np.broadcast_to(begin, (len(target), begin.shape[-1]))
+        return np.hstack([begin, layout.formula.angles(path, dt)])
 
     def _progress(self, s: Array) -> Array:
         """Return u at the fractions s of the time."""
@@ -177,14 +183,10 @@ class Ramp:
             return np.array([float(self.schedule(float(v))) for v in s])
         return _SCHEDULES[self.schedule](s)
 
-    def _sense(self, layout: _Layout, target: Array) -> Array:
-        """Return s_q of every row: the ground state that the ramp begins with."""
-        if self.driver is not None:
-            return np.broadcast_to(layout.sense, (len(target), len(layout.sense)))
-        return np.where(target[:, layout.fields] > 0.0, -1.0, 1.0)
-
     def _layout(self, terms: PauliTerms) -> _Layout:
-        key = (self.steps, self.order, self.counterdiabatic, repr(self.driver))
+        given = self.driver
+        made_of = None if given is None else str(given.to_list(array=True).tolist())
+        key = (self.steps, self.order, self.counterdiabatic, made_of)
         known = _known.setdefault(terms, {})
         if key not in known:
             known[key] = _lay_out(terms, self)
@@ -200,23 +202,21 @@ class _Layout:
         signs: Z mask.
         kept: Numbers of the strings of H that are not the identity.
         own: Where they are in flips.
-        fields: Where the driver's strings are, one per qubit.
-        strengths: |coefficient| of each.
-        sense: s_q = -sign of each; of a default driver, replaced row by row.
-        tilts: (a, b): the ground state for s_q is |0> turned by a + b s_q.
+        driver: Where the driver's strings are.
+        weights: Their coefficients; a default driver's times s_q, row by row.
+        begin: The angles that turn |0> into the driver's ground state, likewise.
         gauge: Where Y of every qubit is, if there is a gauge field.
         formula: The product formula.
-        rotations: The tilts, then the formula's rotations.
+        rotations: Those to the driver's ground state, then the formula's.
     """
 
     flips: NDArray[np.uint64]
     signs: NDArray[np.uint64]
     kept: NDArray[np.int64]
     own: NDArray[np.int64]
-    fields: NDArray[np.int64]
-    strengths: Array
-    sense: Array
-    tilts: Array
+    driver: NDArray[np.int64]
+    weights: Array
+    begin: Array
     gauge: NDArray[np.int64]
     formula: ProductFormula
     rotations: Rotations
@@ -228,7 +228,11 @@ _known: PerOperators[dict[tuple[Any, ...], _Layout]] = PerOperators()
 def _lay_out(terms: PauliTerms, ramp: Ramp) -> _Layout:
     size = terms.num_qubits
     qubit = np.left_shift(np.uint64(1), np.arange(size, dtype=np.uint64))
-    in_x, in_z, strengths = _fields(ramp.driver, qubit)
+    given = ramp.driver
+    start = Start.fields(size) if given is None else Start.of(given, size)
+    turns = np.array(
+        [(flip, sign) for flip, sign, _ in start.turns], np.uint64
+    ).reshape(-1, 2)
     kept = np.flatnonzero((terms.flips | terms.signs) != 0)
     number: dict[tuple[int, int], int] = {}
 
@@ -236,55 +240,27 @@ def _lay_out(terms: PauliTerms, ramp: Ramp) -> _Layout:
         pairs = zip(flips.tolist(), signs.tolist(), strict=True)
         return np.array([number.setdefault(p, len(number)) for p in pairs], int)
 
-    fields = add(in_x, in_z)
+    driver = add(start.flips, start.signs)
     gauge = add(qubit, qubit) if ramp.counterdiabatic else np.array([], int)
     own = add(terms.flips[kept], terms.signs[kept])
     flips, signs = np.array(list(number), np.uint64).reshape(-1, 2).T.copy()
     groups = commuting_groups(flips, signs)
     formula = ProductFormula.of(groups, ramp.steps, ramp.order)
-    support = (flips | signs)[groups[0]]
-    diagonal = (flips[groups[0]] == np.bitwise_or.reduce(in_x) & support) & (
-        signs[groups[0]] == np.bitwise_or.reduce(in_z) & support
-    )
-    if np.all(diagonal):
+    if start.is_eigenstate(flips[groups[0]], signs[groups[0]]):
         formula = formula.without_first_layer()
-    # |0> turns about Y to the axis X, and about X to the axes Y and -Z.
-    about_y = (in_x != 0) & (in_z == 0)
-    along_z = in_x == 0
-    turn = np.where(about_y, 0.5 * np.pi, -0.5 * np.pi)
-    rotations = Rotations(
-        size,
-        np.concatenate([qubit, flips[formula.strings]]),
-        np.concatenate([qubit * about_y, signs[formula.strings]]),
-    )
     return _Layout(
         flips=flips,
         signs=signs,
         kept=kept,
         own=own,
-        fields=fields,
-        strengths=np.abs(strengths),
-        sense=-np.sign(strengths),
-        tilts=np.array([0.5 * np.pi * along_z, turn]),
+        driver=driver,
+        weights=start.weights,
+        begin=np.array([angle for _, _, angle in start.turns]),
         gauge=gauge,
         formula=formula,
-        rotations=rotations,
+        rotations=Rotations(
+            size,
+            np.concatenate([turns[:, 0], flips[formula.strings]]),
+            np.concatenate([turns[:, 1], signs[formula.strings]]),
+        ),
     )
-
-
-def _fields(driver: SparsePauliOp | None, qubit: Masks) -> tuple[Masks, Masks, Array]:
-    """Return X mask, Z mask and coefficient of the driver's term on every qubit."""
-    if driver is None:
-        return qubit, np.zeros_like(qubit), -np.ones(len(qubit))
-    terms = PauliTerms.of([driver])
-    support = terms.flips | terms.signs
-    order = np.argsort(support)
-    if terms.num_qubits != len(qubit) or not np.array_equal(support[order], qubit):
-        raise ValueError(
-            f"driver should hold one Pauli operator for each of {len(qubit)} qubits, "
-            f"as the sum of -X does, got {driver.to_list()}"
-        )
-    strengths = terms.weights.toarray()[0, order]
-    if np.any(strengths == 0.0):
-        raise ValueError(f"driver should not vanish anywhere, got {driver.to_list()}")
-    return terms.flips[order], terms.signs[order], strengths
