@@ -132,7 +132,7 @@ def test_a_ramp_from_single_oscillators_keeps_the_ground_state(make):
     model, nudge = make(8), qep.Nudge.centered(0.05)
 
     def report(driver):
-        ramp = qep.Prepared(qep.Ramp(driver=driver))
+        ramp = qep.Prepared(qep.Ramp(16, 48, schedule="linear", driver=driver))
         return qep.fidelity_report(model, THETA, X, Y, equilibrium=ramp, nudge=nudge)
 
     own, fields = report(model.fixed), report(None)
