@@ -209,24 +209,26 @@ def settle(
 
 @jit
 def respond(
-    layout, rows, sources, states, tolerance, out, residuals, room, team, first, last
+    layout, rows, turns, states, tolerance, out, residuals, room, team, first, last
 ):
-    """Solve (H - E) x = -P source by conjugate gradients, P projecting out the state.
+    """Solve (H - E) x = -P dH v by conjugate gradients, P projecting out the state v.
 
     Valid where the state is the lowest; elsewhere the residual may be infinity. The
-    room is a Hamiltonian, vectors, and the state with its copies.
+    rows are coefficients of H, the turns those of dH. The room is a Hamiltonian,
+    vectors, and the state with its copies.
     """
     h, vectors, own = room
     r, p, q = vectors[0], vectors[1], vectors[2]
     for b in range(first, last):
-        fill(layout, rows[b], h, team)
         lock(states[b], own, team)
+        fill(layout, turns[b], h, team)
+        apply(h, own[0], r, team)
+        rounding = 1e-15 * length_of(r, team)
+        fill(layout, rows[b], h, team)
         energy = apply(h, own[0], q, team)
-        copy(sources[b], r, team)
         scale(r, -1.0, team)
         project(r, own, team)  # twice: r may be far smaller than what is taken away
         size = project(r, own, team)
-        rounding = 1e-15 * length_of(sources[b], team)
         enough = max(tolerance, rounding / max(size, 1e-300))
         residuals[b] = conjugate_gradients(
             h, energy, own, r, p, q, out[b], enough, team

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,10 +142,10 @@ class Exact:
             Shape (batch, num_operators).
         """
         terms = pauli_terms(operators)
-        h, states = terms.hamiltonian(coefficients, identity=False), phase.state[0]
-        sources = terms.hamiltonian(direction, identity=False).apply(states)
-        changes = _solve(h, states, sources)
-        return 2.0 * terms.expectations(states, changes)
+        h = terms.hamiltonian(coefficients, identity=False)
+        turn = terms.hamiltonian(direction, identity=False)
+        changes = _solve(h, turn, phase.state[0])
+        return 2.0 * terms.expectations(phase.state[0], changes)
 
 
 def lowest(h: Hamiltonians) -> tuple[Array, Array]:
@@ -213,16 +213,14 @@ def _rows_to_keep(dim: int, dtype: type) -> int:
     return KEEP_ROWS if fits else 4
 
 
-def _solve(
-    h: Hamiltonians, states: NDArray[Any], sources: NDArray[Any]
-) -> NDArray[Any]:
-    """Solve (H - E) x = -(1 - P) source for every row."""
+def _solve(h: Hamiltonians, turn: Hamiltonians, states: NDArray[Any]) -> NDArray[Any]:
+    """Solve (H - E) x = -(1 - P) dH v for every row."""
     from .._eigenstates import respond
     from .._kernels import in_teams, room_for
 
-    given, right = to_real(states, h.is_real), to_real(sources, h.is_real)
+    given = to_real(states, h.is_real)
     out, residuals = np.empty_like(given), np.empty(len(given))
-    args = (h.layout, h.rows, right, given, RESPONSE_TOLERANCE, out, residuals)
+    args = (h.layout, h.rows, turn.rows, given, RESPONSE_TOLERANCE, out, residuals)
     kind = (given.shape[1], np.float64)
 
     def room() -> Any:
@@ -232,7 +230,8 @@ def _solve(
     in_teams(lambda *where: respond(*args, *where), room, *given.shape)
     changes = from_real(out, h.dim, h.is_real)
     for b in np.flatnonzero(~np.isfinite(residuals)):
-        changes[b] = _solve_excited(h, int(b), states[b], sources[b])
+        source = replace(turn, rows=turn.rows[b : b + 1]).apply(states[b : b + 1])
+        changes[b] = _solve_excited(h, int(b), states[b], source[0])
     return changes
 
 
@@ -244,8 +243,6 @@ def _solve_excited(
     SciPy's MINRES knows real symmetric matrices only, and a Hermitian one is real
     symmetric on (real, imaginary) pairs: the same memory seen as twice as many floats.
     """
-    from dataclasses import replace
-
     from scipy.sparse.linalg import LinearOperator, minres
 
     one = replace(h, rows=h.rows[b : b + 1])
