@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ._model import Model
 
     Array = NDArray[np.float64]
+
+COARSE = 0.1  # a step as a share of the gap, whose asymmetry is then a few per cent
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,8 @@ def reciprocity(
         theta: Shape (num_trainable,).
         x: Shape (batch, num_inputs), or one row.
         equilibrium: What settles and measures; by default ``Exact()``.
-        step: By how much every coefficient is shifted, up and down.
+        step: By how much every coefficient is shifted, up and down; small against the
+            gap, which is warned of where the equilibrium tells one.
         seed: Of all shots; None draws one.
 
     Returns:
@@ -132,6 +136,13 @@ def reciprocity(
     count = 2 * read.stop
     rng = [streams(seed, 0, n, batch) for n in range(count + 1)]
     free = settle(model.operators, rows, rng=rng[0])
+    if free.gap is not None and step > COARSE * free.gap.min():
+        warnings.warn(
+            f"step {step:g} is not small against the gap {free.gap.min():.2g} of "
+            f"sample {free.gap.argmin()}, and adds an asymmetry of its own, which "
+            "falls with its square; lower step",
+            stacklevel=2,
+        )
     shifts = step * np.concatenate(
         [np.eye(size)[: read.stop], -np.eye(size)[: read.stop]]
     )

@@ -172,6 +172,14 @@ def test_stationary_states_are_reciprocal(settle):
     np.testing.assert_allclose(found.asymmetry / halved.asymmetry, 4.0, rtol=0.1)
 
 
+def test_a_step_that_is_large_against_the_gap_is_warned_about():
+    model = qep.Model(["Z", "X"], readout=["X"])
+    with pytest.warns(UserWarning, match="not small against the gap 0.22 of sample 0"):
+        coarse = qep.reciprocity(model, [0.05, -0.1], [], step=0.05)
+    fine = qep.reciprocity(model, [0.05, -0.1], [], step=0.005)
+    assert fine.asymmetry[0] < 0.02 * coarse.asymmetry[0]
+
+
 def test_its_two_halves_are_the_nudge_rule_and_the_gradient():
     found = qep.reciprocity(MODEL, THETA, X, equilibrium=LOSSY, step=1e-3)
     assert found.nudged.shape == found.shifted.shape == (2, 11, 1)
