@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._estimate import covariance_of, mean_by_theta, stds_of, with_error
+from ._estimate import covariance_of, loss_error, mean_by_theta, stds_of, with_error
 from ._loss import Loss, squared_error
 from ._measure import near_gap
 from ._nudge import Nudge
@@ -185,15 +185,13 @@ def agnostic(
             stacklevel=2,
         )
     span = release - hold
-    of_readout = covariance_of(free)[:, columns, columns]
-    loss_variance = np.einsum("bi,bij,bj->b", slope, of_readout, slope)
     return AgnosticStep(
         theta=moved,
         control=theta + pull,
         values=(theta - moved) / (compliance * span),
         stds=np.hypot(held_noise, noise) / (compliance * span),
         loss=float(np.mean(loss.value(prediction, targets))),
-        loss_std=float(np.sqrt(loss_variance.sum())) / len(x),
+        loss_std=loss_error(slope, covariance_of(free)[:, columns, columns]),
         prediction=prediction,
         prediction_stds=stds_of(free)[:, columns],
         softness=softness,

@@ -101,6 +101,16 @@ class Phase:
         return replace(first, **joined)
 
 
+def refuse_complex(coefficients: NDArray[Any], why: str) -> None:
+    """Raise where a holomorphic nudge asks for what an equilibrium cannot settle.
+
+    Raises:
+        TypeError: If the coefficients are complex.
+    """
+    if np.iscomplexobj(coefficients):
+        raise TypeError(f"Nudge.holomorphic needs complex coefficients, {why}")
+
+
 class Equilibrium(Protocol):
     """Settles systems: one call, coefficients in, a ``Phase`` out.
 

@@ -142,14 +142,24 @@ def assemble(
         np.maximum(np.maximum(g**2 - v, 0.0) * size + 2 * g * c, 0.0)
         for g, v, c in zip((by_theta, by_x), variances, crossed, strict=True)
     ]
-    loss_variance = np.einsum("bi,bij,bj->b", slope, noise[:, columns], slope)
     return replace(
         exact,
-        loss_std=float(np.sqrt(loss_variance.sum())) / batch,
+        loss_std=loss_error(slope, noise[:, columns]),
         stds=np.sqrt(variances[0].sum(axis=0)) / batch,
         slope_stds=np.sqrt(from_slope[0].sum(axis=0)) / batch,
         inputs_stds=np.sqrt(variances[1] + from_slope[1]),
     )
+
+
+def loss_error(slope: Array, noise: Array) -> float:
+    """Return the standard error of the mean loss, to first order.
+
+    Args:
+        slope: Of every sample's loss, shape (batch, num_readout).
+        noise: Covariance of the predictions, (batch, num_readout, num_readout).
+    """
+    variance = np.einsum("bi,bij,bj->b", slope, noise, slope)
+    return float(np.sqrt(variance.sum())) / len(slope)
 
 
 def mean_by_theta(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
+from ._pauli import is_complex
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def real_targets(model: Model, y: ArrayLike, batch: int) -> NDArray[Any]:
     """Return targets of shape (batch, num_readout), or say what is wrong with them."""
     targets = np.asarray(y)
-    if targets.dtype.kind == "c":
+    if is_complex(targets):
         raise ValueError(f"y should be real, got {targets.dtype}")
     targets = targets.astype(np.float64)
     if targets.ndim == 1 and batch == 1:

@@ -13,6 +13,7 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 from ._operators import Operators, checked, register
 from ._operators import pauli_terms as pauli_terms
 from ._parametrization import LinearInputs, Parametrization, direct
+from ._pauli import is_complex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,7 +259,7 @@ def linear_inputs(model: Model, num_features: int, *, scale: float = 0.5) -> Mod
 def _finite(name: str, values: ArrayLike) -> Array:
     """Return values as floats, or say which one is not a finite real number."""
     array = np.asarray(values)
-    if array.dtype.kind == "c":
+    if is_complex(array):
         raise ValueError(f"{name} should be real, got {array.dtype}")
     array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():

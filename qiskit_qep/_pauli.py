@@ -160,7 +160,7 @@ class PauliTerms:
         """
         from ._kernels import sparse_rows
 
-        if _is_complex(coefficients):
+        if is_complex(coefficients):
             real, imag = (
                 self.hamiltonian(part, identity=identity)
                 for part in (coefficients.real, coefficients.imag)
@@ -189,7 +189,7 @@ class PauliTerms:
         from ._expectations import expectations
         from ._kernels import over_rows
 
-        is_real = self.is_real and not (_is_complex(left) or _is_complex(right))
+        is_real = self.is_real and not (is_complex(left) or is_complex(right))
         bra = to_real(left, is_real)
         ket = bra if right is left else to_real(right, is_real)
         out = np.empty((len(bra), len(self.flips)))
@@ -226,7 +226,7 @@ def checked_paulis(operators: Sequence[Any]) -> int:
     return int(operators[0].num_qubits)
 
 
-def _is_complex(array: NDArray[Any]) -> bool:
+def is_complex(array: NDArray[Any]) -> bool:
     """Answer as np.iscomplexobj does, which takes 2 us."""
     return array.dtype.kind == "c"
 
@@ -281,11 +281,11 @@ class Hamiltonians:
         """Return H_b v_b for every row, shape (batch, 2^N)."""
         from ._kernels import apply_rows, in_teams, room_for
 
-        if _is_complex(self.rows):
+        if is_complex(self.rows):
             parts = (replace(self, rows=r) for r in (self.rows.real, self.rows.imag))
             real, imaginary = (part.apply(vectors) for part in parts)
             return np.asarray(real + 1j * imaginary)
-        is_real = self.is_real and not _is_complex(vectors)
+        is_real = self.is_real and not is_complex(vectors)
         given, rows = to_real(vectors, is_real), np.ascontiguousarray(self.rows)
         out = np.empty_like(given)
         args, kind = (self.layout, rows, given, out), (out.shape[1], np.float64)

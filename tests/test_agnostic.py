@@ -144,6 +144,7 @@ def test_theta_rests_at_minima_of_the_total_energy(variant):
     seed=st.integers(0, 2**32 - 1),
     variant=st.sampled_from(list(VARIANTS)),
 )
+# The property holds beyond what is warned about, and is drawn there, too.
 @pytest.mark.filterwarnings("ignore:nudge .* exceeds the gap:UserWarning")
 @pytest.mark.filterwarnings("ignore:theta ran away:UserWarning")
 @pytest.mark.filterwarnings("ignore:sample .* crossed a level:UserWarning")

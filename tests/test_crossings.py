@@ -137,6 +137,7 @@ def test_a_large_one_sided_nudge_points_the_wrong_way_on_the_honeycomb(honeycomb
     assert values[1, 2] > 0.7
 
 
+# The guard warns on both walks, which begin where levels are close: that is the case.
 @pytest.mark.filterwarnings("ignore:nudge .* exceeds the gap:UserWarning")
 def test_a_one_sided_walk_leaves_the_triangle_and_a_centred_one_finds_flux(honeycomb):
     def walk(nudge, steps):

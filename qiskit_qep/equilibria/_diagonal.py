@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._equilibrium import refuse_complex
 from .._operators import compiled
 from .._pauli import checked_paulis
 
@@ -113,11 +114,10 @@ def diagonal_terms(
         TypeError: As ``DiagonalTerms.of``, or if coefficients are complex.
     """
     terms = compiled(DiagonalTerms, operators)
-    if np.iscomplexobj(coefficients):
-        raise TypeError(
-            "Nudge.holomorphic needs complex coefficients, which the energies of "
-            "classical spins have no minimum at; use Nudge.centered"
-        )
+    refuse_complex(
+        coefficients,
+        "which the energies of classical spins have no minimum at; use Nudge.centered",
+    )
     return terms
 
 

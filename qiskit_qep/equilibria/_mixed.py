@@ -17,10 +17,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._equilibrium import Phase
+    from .._pauli import PauliTerms
 
     Array = NDArray[np.float64]
 
 UNPOPULATED = 1e-17  # less than rounding takes from the other levels
+
+
+def of_levels(
+    terms: PauliTerms, left: NDArray[Any], right: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return Re <l_n|A_k|r_n> of every level, (batch, levels, num_operators)."""
+    batch, levels, dim = left.shape
+    flat = left.reshape(-1, dim)
+    other = flat if right is left else right.reshape(-1, dim)
+    return terms.expectations(flat, other).reshape(batch, levels, -1)
+
+
+def scale(gaps: Array, temperature: float) -> Array:
+    """Return what a nudge of a thermal state has to stay below.
+
+    The distance of a complex nudge at which two levels' weights cancel: their gap, and
+    pi T aside.
+    """
+    return np.hypot(gaps, np.pi * temperature)
 
 
 def bitstrings(

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
-from .._pauli import from_real, to_real
+from .._pauli import from_real, is_complex, to_real
 from . import _doubts as doubts
 from ._branch import continue_branch
 from ._doubts import NEARLY_DEGENERATE, SAME_SYMMETRY
@@ -96,7 +96,7 @@ class Exact:
                 f"start should have {len(coefficients)} rows, as the coefficients, got "
                 f"{len(start)}"
             )
-        if coefficients.dtype.kind == "c":
+        if is_complex(coefficients):
             return continue_branch(terms, coefficients, start, self.tolerance)
         h = terms.hamiltonian(coefficients, identity=False)
         starts = start.state[0] if start is not None and self.follow else None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
 from ._generators import Bath, Generator
-from ._mixed import bitstrings
+from ._mixed import bitstrings, of_levels, scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,11 +133,11 @@ class Lindblad:
             ValueError: On too many qubits, jumps of another register, or where there
                 is more than one steady state.
         """
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, which Lindblad does not "
-                "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge"
-            )
+        refuse_complex(
+            coefficients,
+            "which Lindblad does not "
+            "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge",
+        )
         terms = pauli_terms(operators)
         settled = []
         for b, made in enumerate(self._generators(terms, coefficients)):
@@ -156,12 +156,9 @@ class Lindblad:
         vectors, populations, residuals, gaps = map(
             np.array, zip(*settled, strict=True)
         )
-        flat = vectors.reshape(-1, terms.dim)
-        each = terms.expectations(flat, flat).reshape(*populations.shape, -1)
+        each = of_levels(terms, vectors, vectors)
         values = (populations[:, :, None] * each).sum(axis=1)
-        gap = None
-        if self.temperature is not None:
-            gap = np.hypot(gaps, np.pi * self.temperature)
+        gap = None if self.temperature is None else scale(gaps, self.temperature)
         return Phase(values, gap=gap, residual=residuals, state=(vectors, populations))
 
     def response(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from qiskit.primitives import BaseSamplerV2
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
 from .._pauli import PerOperators
 from ..runtime.answers import warn_of_bounds
@@ -157,11 +157,10 @@ class Prepared:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
         """Prepare and measure every row; see ``Equilibrium``."""
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, which no circuit can "
-                "prepare; use Nudge.chebyshev with Prepared"
-            )
+        refuse_complex(
+            coefficients,
+            "which no circuit can prepare; use Nudge.chebyshev with Prepared",
+        )
         if rng is None:
             rng = [np.random.default_rng() for _ in coefficients]
 

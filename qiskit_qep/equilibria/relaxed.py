@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, refuse_complex
 from .._landscape import Landscape
 from .._operators import compiled
 
@@ -85,11 +85,10 @@ class Relaxed:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
         """Settle every row; see ``Equilibrium``. Nothing is drawn."""
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, which have no minimum "
-                "of energy; use Nudge.chebyshev with Relaxed"
-            )
+        refuse_complex(
+            coefficients,
+            "which have no minimum of energy; use Nudge.chebyshev with Relaxed",
+        )
         landscape = compiled(Landscape, operators)
         begin = self._begin(landscape, len(coefficients), start)
         rest = [

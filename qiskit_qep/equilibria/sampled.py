@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Equilibrium, Phase
+from .._equilibrium import Equilibrium, Phase, refuse_complex
 from .._model import pauli_terms
 from ..runtime.counts import operator_moments
 from ..runtime.groups import Setting, measurement_settings
@@ -80,11 +80,11 @@ class Sampled:
         rng: Sequence[np.random.Generator] | None = None,
     ) -> Phase:
         """Settle every row and draw its shots; see ``Equilibrium``."""
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, whose state has no "
-                "probabilities to sample; use Nudge.chebyshev with Sampled"
-            )
+        refuse_complex(
+            coefficients,
+            "whose state has no "
+            "probabilities to sample; use Nudge.chebyshev with Sampled",
+        )
         phase = self.equilibrium(operators, coefficients, start=start, rng=rng)
         if rng is None:
             rng = [np.random.default_rng() for _ in coefficients]

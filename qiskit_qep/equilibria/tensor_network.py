@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, refuse_complex
 from .._mpo import StringsOnALine
 from .._operators import compiled
 from ._sweeps import ROUNDING, Settled, bonds, orthonormal, padded, settle
@@ -105,11 +105,10 @@ class TensorNetwork:
     ) -> Phase:
         """Settle every row; see ``Equilibrium``. Nothing is drawn."""
         strings = compiled(StringsOnALine, operators)
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, whose H has no lowest "
-                "energy; use Nudge.chebyshev with TensorNetwork"
-            )
+        refuse_complex(
+            coefficients,
+            "whose H has no lowest energy; use Nudge.chebyshev with TensorNetwork",
+        )
         sizes = bonds(strings.num_sites, self.max_bond)
         begins = _tensors(start, len(coefficients), sizes)
         rows = []

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
-from ._mixed import bitstrings
+from ._mixed import bitstrings, of_levels, scale
 from ._purified import jackknife, purified
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ class Thermal:
         Raises:
             TypeError: On complex coefficients, and operators that are no Pauli sums.
         """
-        if np.iscomplexobj(coefficients):
-            raise TypeError(
-                "Nudge.holomorphic needs complex coefficients, which Thermal does not "
-                "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge"
-            )
+        refuse_complex(
+            coefficients,
+            "which Thermal does not "
+            "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge",
+        )
         terms = pauli_terms(operators)
         h = terms.hamiltonian(coefficients, identity=False)
         count = self._count(terms.num_qubits)
@@ -116,14 +116,12 @@ class Thermal:
             energies, vectors = _levels(h)
             gaps = energies[:, 1] - energies[:, 0]
             weights = np.exp(-(energies - energies[:, :1]) / self.temperature)
-        flat = vectors.reshape(-1, terms.dim)
-        each = terms.expectations(flat, flat).reshape(*weights.shape, -1)
-        parts = weights[:, :, None] * each
+        parts = weights[:, :, None] * of_levels(terms, vectors, vectors)
         populations = weights / weights.sum(axis=1, keepdims=True)
         return Phase(
             parts.sum(axis=1) / weights.sum(axis=1)[:, None],
             covariance=jackknife(parts, weights) if count else None,
-            gap=np.hypot(gaps, np.pi * self.temperature),
+            gap=scale(gaps, self.temperature),
             state=(vectors, populations),
         )
 
@@ -177,9 +175,7 @@ class Thermal:
         pushed[:, diagonal, diagonal] = shifts - mean  # before 1 / T makes it large
         change = -lower / self.temperature * ratio * pushed
         moved = change.transpose(0, 2, 1) @ vectors
-        left, right = (v.reshape(-1, terms.dim) for v in (vectors, moved))
-        each = terms.expectations(left, right).reshape(*p.shape[:2], -1)
-        return np.asarray(each.sum(axis=1))
+        return np.asarray(of_levels(terms, vectors, moved).sum(axis=1))
 
     def sample(
         self,
