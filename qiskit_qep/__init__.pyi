@@ -55,6 +55,9 @@ from .equilibria.relaxed import Relaxed as Relaxed
 from .equilibria.sampled import Sampled as Sampled
 from .equilibria.tensor_network import TensorNetwork as TensorNetwork
 from .equilibria.thermal import Thermal as Thermal
+from .equilibria.variational_monte_carlo import (
+    VariationalMonteCarlo as VariationalMonteCarlo,
+)
 from .preparations.ramp import Ramp as Ramp
 from .preparations.variational import Variational as Variational
 from .runtime.aer import AerSampler as AerSampler

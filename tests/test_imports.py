@@ -188,7 +188,16 @@ SLOW_TO_LOAD = (
     "scipy.sparse",
 )
 # They may not even be there.
-EXTRAS = ("dimod", "distributed", "dwave", "quimb", "sklearn", "torch")
+EXTRAS = (
+    "dimod",
+    "distributed",
+    "dwave",
+    "jax",
+    "netket",
+    "quimb",
+    "sklearn",
+    "torch",
+)
 
 
 def test_importing_is_silent_and_cheap():
