@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .._pauli import PauliTerms
 
+FEW = 10  # qubits up to which the power is 1
 COUNTED = 12  # qubits up to which samples are independent: all amplitudes are at hand
 THERMALIZE = 100  # sweeps of every chain before its samples
 ALL_FLIP = 0.1  # of all moves: wells are often each other's mirror image
@@ -40,6 +41,7 @@ class Network:
 
     Attributes:
         size: Number of parameters.
+        power: Samples are drawn from psi to this power, and reweighted to its square.
         begin: key -> parameters near the uniform state.
         log: (parameters, spins) -> u of every row of spins, +1 where a bit is 0.
         chains: (parameters, key) -> chains at random spins.
@@ -47,6 +49,7 @@ class Network:
     """
 
     size: int
+    power: float
     begin: Callable[[Any], Any]
     log: Callable[..., Any]
     chains: Callable[..., Any]
@@ -74,8 +77,13 @@ def network(num_qubits: int, alpha: int) -> Network:
     def log(theta: Any, s: Any) -> Any:
         return machine.apply(tree(theta), s)
 
-    pieces = (_counted if num_qubits <= COUNTED else _walked)(spins, log)
-    return Network(len(flat), begin, log, *pieces)
+    power = 2.0 - min(1.0, np.sqrt(FEW / num_qubits))
+
+    def flat_log(theta: Any, s: Any) -> Any:
+        return 0.5 * power * log(theta, s)
+
+    pieces = (_counted if num_qubits <= COUNTED else _walked)(spins, flat_log)
+    return Network(len(flat), float(power), begin, log, *pieces)
 
 
 def _counted(spins: Any, log: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
@@ -160,9 +168,15 @@ def ends(net: Network, theta: Any, spins: Any, table: Any) -> Any:
 
     def one(s: Any) -> Any:
         elements, steps = _neighbours(net, theta, s, table)
-        return elements / jnp.cosh(steps)
+        return 2 * elements / (jnp.exp(-steps) + jnp.exp((net.power - 1) * steps))
 
     return jax.vmap(one)(_flat(spins))
+
+
+@partial(jax.jit, static_argnums=0)
+def weigh(net: Network, theta: Any, spins: Any) -> Any:
+    """Return what turns averages over samples into those of the state, in sum 1."""
+    return jax.nn.softmax((2 - net.power) * net.log(theta, _flat(spins)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -242,8 +256,9 @@ def settle(
         spins, chains = net.sweep(theta, chains, length)
         o = slopes(net, theta, spins)
         e, de = energies(net, theta, spins, table, h)
-        o, e = o - o.mean(axis=0), e - e.mean()
-        s, f, d = (o.T @ v / len(o) for v in (o, e, de))
+        w = weigh(net, theta, spins)
+        o, e = o - w @ o, e - w @ e
+        s, f, d = ((w[:, None] * o).T @ v for v in (o, e, de))
         speed = SLOW * (FAST / SLOW) ** jnp.minimum(4 * n / (3 * steps), 1.0)
         tau = speed / scale
         shift = SHIFT * (1 + speed) * jnp.trace(s) / net.size + FLOOR

@@ -27,7 +27,7 @@ CHAINS = 64  # whose scatter is the standard error
 DISTINCT = 1e-6  # of S's largest eigenvalue: tangents that samples tell apart
 
 
-def measured(each: Array) -> tuple[Array, Array, float]:
+def measured(each: Array, weights: Array) -> tuple[Array, Array, float]:
     """Return means over all chains, their covariance, and how chains disagree.
 
     Args:
@@ -37,15 +37,14 @@ def measured(each: Array) -> tuple[Array, Array, float]:
         Means and covariance from the scatter of chains' own means, so that
         autocorrelation is in it; the largest R-hat of all operators.
     """
-    split = each.reshape(CHAINS, -1, each.shape[1])
-    means = split.mean(axis=1)
-    mean, length = means.mean(axis=0), split.shape[1]
-    apart = means - mean
-    covariance = apart.T @ apart / (CHAINS * (CHAINS - 1))
-    within = split.var(axis=1).mean(axis=0)
-    between = CHAINS * np.diag(covariance)
-    ratio = between / np.maximum(within, 1e-300)
-    rhat = np.sqrt(1 + ratio - 1 / length)[between > 1e-15]
+    mean = weights @ each
+    parts = (weights[:, None] * (each - mean)).reshape(CHAINS, -1, len(mean))
+    apart = parts.sum(axis=1)
+    covariance = CHAINS / (CHAINS - 1) * apart.T @ apart
+    independent = parts.shape[1] * parts.var(axis=1).sum(axis=0)
+    between = np.diag(covariance)
+    seen = between > 1e-15
+    rhat = np.sqrt(1 + (between / np.maximum(independent,1e-300) - 1)[seen]/parts.shape[1])
     return mean, covariance, float(rhat.max(initial=1.0))
 
 
@@ -55,6 +54,7 @@ def respond(
     slope: Array,
     force: Array,
     neighbours: Iterable[tuple[Any, Array]],
+    weights: Array,
 ) -> Array:
     r"""Return what every sample says of d<P>, so that ``measured`` has its error.
 
@@ -73,20 +73,21 @@ def respond(
         force: dH(s), shape (samples,).
         neighbours: For every flip, its strings and O of the flipped samples.
     """
-    size, center, force = len(o), o.mean(axis=0), force - force.mean()
-    spread, turn = np.linalg.eigh((o - center).T @ (o - center) / size)
+    center, force = weights @ o, force - weights @ force
+    bra = (weights[:, None] * (o - center)).T
+    spread, turn = np.linalg.eigh(bra @ (o - center))
     kept = spread > DISTINCT * spread[-1]
     turn = turn[:, kept] / np.sqrt(spread[kept])
-    t, moved = (o - center) @ turn, slope @ turn
-    d = t.T @ moved / size
-    c = -np.linalg.solve(d, t.T @ force / size)
+    t, moved, bra = (o - center) @ turn, slope @ turn, turn.T @ bra
+    d = bra @ moved
+    c = -np.linalg.solve(d, bra @ force)
     residual = force + moved @ c
     a, each = np.empty((ends.shape[1], len(c))), np.empty_like(ends)
     for strings, other in neighbours:
         both, share = t + (other - center) @ turn, ends[:, strings]
         each[:, strings] = share * (both @ c)[:, None]
-        a[strings] = share.T @ both / (2 * size)
+        a[strings] = (weights[:, None] * share).T @ both / 2
     left = -np.linalg.solve(d.T, a.T)
-    each -= 2.0 * ends.mean(axis=0) * (t @ c)[:, None]
-    each += 2.0 * (t @ left) * (residual - residual.mean())[:, None]
+    each -= 2.0 * (weights @ ends) * (t @ c)[:, None]
+    each += 2.0 * (t @ left) * (residual - weights @ residual)[:, None]
     return each

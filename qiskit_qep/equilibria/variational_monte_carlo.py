@@ -127,8 +127,10 @@ class VariationalMonteCarlo:
             spins = neural.draw(net, theta, seeds[2], length)
             ends = np.array(neural.ends(net, theta, spins, table))[:, : len(signs[b])]
             each = ends @ (terms.weights.multiply(signs[b])).T
-            values, covariance, rhat = measured(each)
-            residual = np.std(neural.local(net, theta, spins, table, h))
+            w = np.array(neural.weigh(net, theta, spins))
+            values, covariance, rhat = measured(each, w)
+            e = np.array(neural.local(net, theta, spins, table, h))
+            residual = np.sqrt(w @ (e - w @ e) ** 2)
             self._judge(b, residual, np.abs(hs[b]).sum(), rhat)
             state = seeds[3:].astype(float), np.array(theta)
             rows.append((values, covariance, residual, *state))
@@ -189,9 +191,10 @@ class VariationalMonteCarlo:
                     neural.local(*how, force),
                 ),
             )
+            w = np.array(neural.weigh(net, theta, spins))
             ends = np.array(neural.ends(*how))[:, : len(signs)]
-            each = respond(ends, o, slope, forced, neural.flipped(*how, len(signs)))
-            found.append(measured(each @ terms.weights.multiply(signs).T)[:2])
+            each = respond(ends, o, slope, forced, neural.flipped(*how, len(signs)), w)
+            found.append(measured(each @ terms.weights.multiply(signs).T, w)[:2])
         values, covariance = map(np.array, zip(*found, strict=True))
         return Phase(values, covariance=covariance)
 
