@@ -109,7 +109,7 @@ def _counted(spins: Any, log: Callable[..., Any]) -> tuple[Callable[..., Any], .
 def _walked(spins: Any, log: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
     """Let chains walk by single flips, and now and then by a flip of all spins."""
     rules = netket.sampler.rules
-    each, every = rules.LocalRule(), rules.GlobalFlipRule()
+    each, every = rules.LocalRule(), rules.GlobalSpinFlipRule()
     rule = rules.MultipleRules((each, every), np.array([1 - ALL_FLIP, ALL_FLIP]))
     sampler = netket.sampler.MetropolisSampler(spins, rule, n_chains=CHAINS)
 
