@@ -19,6 +19,7 @@ from .equilibria.relaxed import Relaxed
 from .equilibria.sampled import Sampled
 from .equilibria.tensor_network import TensorNetwork
 from .equilibria.thermal import Thermal
+from .equilibria.variational_monte_carlo import VariationalMonteCarlo
 from .preparations.ramp import Ramp
 from .preparations.variational import Variational
 
@@ -92,6 +93,7 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
         "prepared": _prepared,
         "thermal": Thermal,
         "tensor_network": TensorNetwork,
+        "variational_monte_carlo": VariationalMonteCarlo,
         "annealed": Annealed,
         "enumerated": Enumerated,
         "gaussian": Gaussian,

@@ -122,6 +122,11 @@ def test_a_name_that_is_nothing_is_refused(tmp_path, monkeypatch):
             "equilibrium",
             qep.TensorNetwork(8),
         ),
+        (
+            '[equilibrium]\nkind = "variational_monte_carlo"\nsamples = 512',
+            "equilibrium",
+            qep.VariationalMonteCarlo(512),
+        ),
     ],
     ids=lambda given: given.replace("\n", " ") if isinstance(given, str) else "",
 )

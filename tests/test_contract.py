@@ -106,6 +106,7 @@ class Row:
         twin: The slow way to the same values.
         kind: The type of their operators.
         analytic: Whether it settles complex coefficients without a start.
+        needs: A package that the tests do not install, without which it is skipped.
     """
 
     settle: qep.Equilibrium
@@ -118,6 +119,7 @@ class Row:
     make: Callable[..., Any] = reference.general
     kind: Kind = PAULI
     analytic: bool = False
+    needs: str | None = None
 
 
 def by_gates(preparation):
@@ -219,12 +221,20 @@ TABLE = {
         mechanics.AsDrawn(), twin=mechanics.rest, make=mechanics.elastic, kind=SPRINGS
     ),
     "TensorNetwork": Row(qep.TensorNetwork(8)),
+    "VariationalMonteCarlo": Row(
+        qep.VariationalMonteCarlo(1024, steps=20),
+        exact=False,
+        make=reference.ising,  # no sign problem
+        needs="netket",
+    ),
     "Parallel": Row(qep.Parallel(qep.Sampled(2000), POOL, rows=2), exact=False),
 }
 
 
 @pytest.fixture(params=TABLE.values(), ids=TABLE)
 def row(request):
+    if request.param.needs:
+        pytest.importorskip(request.param.needs, reason="pip install netket")
     return request.param
 
 

@@ -60,7 +60,7 @@ def gauge(terms: PauliTerms, h: NDArray[np.float64], sample: int) -> NDArray[Any
             why = "is frustrated: signs of other flips multiply to the opposite sign"
             _refuse(terms, h, plain[0], sample, why)
     g = np.uint64(_solution(solved))
-    return 1.0 - 2.0 * (np.bitwise_count(terms.flips & g) % 2)
+    return np.asarray(1.0 - 2.0 * (np.bitwise_count(terms.flips & g) % 2))
 
 
 def _reduced(solved: list[tuple[int, int]], mask: int, parity: int) -> tuple[int, int]:

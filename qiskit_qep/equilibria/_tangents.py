@@ -25,36 +25,40 @@ if TYPE_CHECKING:
 
 CHAINS = 64  # whose scatter is the standard error
 DISTINCT = 1e-6  # of S's largest eigenvalue: tangents that samples tell apart
+ROUNDING = 1e-15  # of a variance
 
 
 def measured(each: Array, weights: Array) -> tuple[Array, Array, float]:
-    """Return means over all chains, their covariance, and how chains disagree.
+    """Return weighted means, their covariance, and how much chains disagree.
+
+    The covariance is from the scatter of whole chains, so that autocorrelation is in
+    it. R-hat is the largest of all operators: the spread of all samples over that
+    within chains.
 
     Args:
         each: Chain after chain, shape (samples, num_operators).
-
-    Returns:
-        Means and covariance from the scatter of chains' own means, so that
-        autocorrelation is in it; the largest R-hat of all operators.
+        weights: In sum 1, shape (samples,).
     """
     mean = weights @ each
     parts = (weights[:, None] * (each - mean)).reshape(CHAINS, -1, len(mean))
-    apart = parts.sum(axis=1)
-    covariance = CHAINS / (CHAINS - 1) * apart.T @ apart
-    independent = parts.shape[1] * parts.var(axis=1).sum(axis=0)
+    length = parts.shape[1]
+    chains = parts.sum(axis=1)
+    covariance = CHAINS / (CHAINS - 1) * chains.T @ chains
     between = np.diag(covariance)
-    seen = between > 1e-15
-    rhat = np.sqrt(1 + (between / np.maximum(independent,1e-300) - 1)[seen]/parts.shape[1])
+    within = length * parts.var(axis=1).sum(axis=0)  # what it were without correlation
+    seen = between > ROUNDING
+    ratio = between[seen] / np.maximum(within[seen], ROUNDING)
+    rhat = np.sqrt(1 + (ratio - 1) / length)
     return mean, covariance, float(rhat.max(initial=1.0))
 
 
 def respond(
     ends: Array,
+    weights: Array,
     o: Array,
     slope: Array,
     force: Array,
     neighbours: Iterable[tuple[Any, Array]],
-    weights: Array,
 ) -> Array:
     r"""Return what every sample says of d<P>, so that ``measured`` has its error.
 
@@ -68,26 +72,29 @@ def respond(
     Args:
         ends: Every string between a sample and its neighbour, with the share of both
             ends, shape (samples, num_strings).
+        weights: In sum 1, shape (samples,).
         o: O of the samples, shape (samples, num_parameters).
         slope: Derivatives of the local energies, same shape.
         force: dH(s), shape (samples,).
         neighbours: For every flip, its strings and O of the flipped samples.
     """
-    center, force = weights @ o, force - weights @ force
-    bra = (weights[:, None] * (o - center)).T
-    spread, turn = np.linalg.eigh(bra @ (o - center))
+    center = weights @ o
+    o = o - center
+    spread, turn = np.linalg.eigh((weights[:, None] * o).T @ o)
     kept = spread > DISTINCT * spread[-1]
     turn = turn[:, kept] / np.sqrt(spread[kept])
-    t, moved, bra = (o - center) @ turn, slope @ turn, turn.T @ bra
-    d = bra @ moved
-    c = -np.linalg.solve(d, bra @ force)
-    residual = force + moved @ c
+    o, slope = o @ turn, slope @ turn
+    bra = (weights[:, None] * o).T
+    d, b = bra @ slope, bra @ force
+    c = -np.linalg.solve(d, b)
     a, each = np.empty((ends.shape[1], len(c))), np.empty_like(ends)
     for strings, other in neighbours:
-        both, share = t + (other - center) @ turn, ends[:, strings]
+        both, share = o + (other - center) @ turn, ends[:, strings]
         each[:, strings] = share * (both @ c)[:, None]
-        a[strings] = (weights[:, None] * share).T @ both / 2
+        a[strings] = 0.5 * (weights[:, None] * share).T @ both
     left = -np.linalg.solve(d.T, a.T)
-    each -= 2.0 * (weights @ ends) * (t @ c)[:, None]
-    each += 2.0 * (t @ left) * (residual - weights @ residual)[:, None]
+    residual = force + slope @ c
+    residual -= weights @ residual
+    each -= 2.0 * (o @ c)[:, None] * (weights @ ends)
+    each += 2.0 * residual[:, None] * (o @ left)
     return each

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .._pauli import PauliTerms
 
+SPREAD = 0.1  # of the parameters that a machine begins with, near the uniform state
 ROUGH = 0.05  # residual over sum |lambda|, from which a state is no ground state
 APART = 1.1  # R-hat, from which chains do not sample one distribution
 
@@ -39,11 +40,12 @@ class VariationalMonteCarlo:
     what has none is refused.
 
     Samples are independent up to 12 qubits, beyond that those of 64 Metropolis chains.
-    ``Phase.covariance`` is from how chains differ, so that autocorrelation is in it.
-    With ``Nudge.infinitesimal()`` free and nudged phases share their samples: the
-    response is what the difference of their reweighted averages over beta tends to, and
-    its error does not grow as beta falls. Of ``Nudge.centered(beta)`` every phase draws
-    samples of its own, and errors grow as 1 / beta.
+    ``Phase.covariance`` is from how chains differ, so that autocorrelation is in it,
+    and one sample's share for what no sample showed. With ``Nudge.infinitesimal()``
+    free and nudged phases share their samples: the response is what the difference of
+    their reweighted averages over beta tends to, and its error does not grow as beta
+    falls. Of ``Nudge.centered(beta)`` every phase draws samples of its own, and errors
+    grow as 1 / beta.
 
     Valid where the machine reaches the ground state: ``Phase.residual`` is the norm of
     H psi - E psi, the square root of the variance of the energy. Standard errors are
@@ -109,30 +111,30 @@ class VariationalMonteCarlo:
             "whose H has no lowest energy; use Nudge.infinitesimal with "
             "VariationalMonteCarlo",
         )
-        hs = coefficients @ _varied(terms)
+        hs, sizes = coefficients @ _varied(terms), abs(_varied(terms)).sum(axis=1)
         signs = [gauge(terms, h, b) for b, h in enumerate(hs)]
         if rng is None:
             rng = [np.random.default_rng() for _ in coefficients]
-        neural, length = _load(), -(-self.samples // CHAINS)
+        neural, length = _load(), self._length
         net, table = neural.network(terms.num_qubits, self.alpha), neural.tables(terms)
         begins = _parameters(start, len(coefficients), net.size)
         rows = []
         for b, generator in enumerate(rng):
-            seeds = generator.integers(1 << 53, size=4)  # of which floats lose nothing
-            theta = begins[b] if begins is not None else np.array([np.nan])
-            if np.isnan(theta).any():  # it never settled yet
-                theta = neural.first(net, seeds[0])
+            seeds = generator.integers(1 << 53, size=3)  # floats hold them exactly
+            theta = None if begins is None else begins[b]
+            if theta is None or np.isnan(theta).any():  # it never settled yet
+                theta = SPREAD * generator.standard_normal(net.size)
             h = neural.padded(signs[b] * hs[b])
-            theta = neural.settle(net, theta, seeds[1], table, h, self.steps, length)
-            spins = neural.draw(net, theta, seeds[2], length)
-            ends = np.array(neural.ends(net, theta, spins, table))[:, : len(signs[b])]
-            each = ends @ (terms.weights.multiply(signs[b])).T
-            w = np.array(neural.weigh(net, theta, spins))
-            values, covariance, rhat = measured(each, w)
-            e = np.array(neural.local(net, theta, spins, table, h))
-            residual = np.sqrt(w @ (e - w @ e) ** 2)
-            self._judge(b, residual, np.abs(hs[b]).sum(), rhat)
-            state = seeds[3:].astype(float), np.array(theta)
+            theta = neural.settle(net, theta, seeds[0], table, h, self.steps, length)
+            seen = neural.look(net, theta, seeds[1], table, h, length)
+            _, weights, ends, energy = map(np.array, seen)
+            each = ends[:, : len(hs[b])] @ terms.weights.multiply(signs[b]).T
+            values, covariance, rhat = measured(each, weights)
+            unseen = sizes * (weights @ weights)  # one sample's share
+            covariance += np.diag(unseen**2)
+            residual = np.sqrt(weights @ (energy - weights @ energy) ** 2)
+            _judge(b, residual, np.abs(hs[b]).sum(), rhat)
+            state = seeds[2:].astype(float), np.array(theta)
             rows.append((values, covariance, residual, *state))
         values, covariance, residual, *states = map(np.array, zip(*rows, strict=True))
         return Phase(
@@ -168,52 +170,53 @@ class VariationalMonteCarlo:
         Raises:
             ValueError: If there are fewer samples than parameters.
         """
-        terms, neural, length = pauli_terms(operators), _load(), -(-self.samples // CHAINS)
+        terms, neural = pauli_terms(operators), _load()
         net, table = neural.network(terms.num_qubits, self.alpha), neural.tables(terms)
         if self.samples < net.size:
             raise ValueError(
                 f"a response needs more samples than the {net.size} parameters of "
                 f"alpha = {self.alpha}, got {self.samples}; raise samples"
             )
-        thetas = _parameters(phase, len(coefficients), net.size)
+        thetas, length = _parameters(phase, len(coefficients), net.size), self._length
         hs, forces = (v @ _varied(terms) for v in (coefficients, direction))
         found = []
         for b, theta in enumerate(thetas):
-            signs = gauge(terms, hs[b], b)
+            signs, size = gauge(terms, hs[b], b), len(hs[b])
             h, force = (neural.padded(signs * v[b]) for v in (hs, forces))
-            spins = neural.draw(net, theta, int(phase.state[0][b, 0]), length)
-            how = net, theta, spins, table
-            o, slope, forced = map(
-                np.array,
-                (
-                    neural.slopes(net, theta, spins),
-                    neural.energies(*how, h)[1],
-                    neural.local(*how, force),
-                ),
-            )
-            w = np.array(neural.weigh(net, theta, spins))
-            ends = np.array(neural.ends(*how))[:, : len(signs)]
-            each = respond(ends, o, slope, forced, neural.flipped(*how, len(signs)), w)
-            found.append(measured(each @ terms.weights.multiply(signs).T, w)[:2])
+            seed = int(phase.state[0][b, 0])
+            spins, *seen = neural.look(net, theta, seed, table, force, length)
+            weights, ends, forced = map(np.array, seen)
+            ends = ends[:, :size]
+            o = np.array(neural.slopes(net, theta, spins))
+            slope = np.array(neural.energies(net, theta, spins, table, h)[1])
+            neighbours = neural.flipped(net, theta, spins, table, size)
+            each = respond(ends, weights, o, slope, forced, neighbours)
+            found.append(measured(each @ terms.weights.multiply(signs).T, weights)[:2])
         values, covariance = map(np.array, zip(*found, strict=True))
         return Phase(values, covariance=covariance)
 
-    def _judge(self, sample: int, residual: float, scale: float, rhat: float) -> None:
-        """Warn where a state is none, or chains do not sample it."""
-        if not residual <= ROUGH * scale:  # NaN as well
-            warnings.warn(
-                f"sample {sample} did not settle: the energy scatters by "
-                f"{residual:.2g}, and all coefficients sum to {scale:.2g}; raise steps "
-                "or samples",
-                stacklevel=3,
-            )
-        if not rhat < APART:
-            warnings.warn(
-                f"chains of sample {sample} disagree, R-hat {rhat:.3g}: they may not "
-                "have seen every well of the energy; raise samples, or add fields that "
-                "choose a well",
-                stacklevel=3,
-            )
+    @property
+    def _length(self) -> int:
+        """Samples of every chain."""
+        return -(-self.samples // CHAINS)
+
+
+def _judge(sample: int, residual: float, scale: float, rhat: float) -> None:
+    """Warn where a state is no ground state, or chains do not sample it."""
+    if not residual <= ROUGH * scale:  # NaN as well
+        warnings.warn(
+            f"sample {sample} did not settle: the energy scatters by "
+            f"{residual:.2g}, and all coefficients sum to {scale:.2g}; raise steps "
+            "or samples",
+            stacklevel=4,
+        )
+    if not rhat < APART:
+        warnings.warn(
+            f"chains of sample {sample} disagree, R-hat {rhat:.3g}: they may not "
+            "have seen every well of the energy; raise samples, or add fields that "
+            "choose a well",
+            stacklevel=4,
+        )
 
 
 def _varied(terms: PauliTerms) -> Any:
