@@ -222,7 +222,7 @@ TABLE = {
     ),
     "TensorNetwork": Row(qep.TensorNetwork(8)),
     "VariationalMonteCarlo": Row(
-        qep.VariationalMonteCarlo(1024, steps=20),
+        qep.VariationalMonteCarlo(1024, steps=30),
         exact=False,
         make=reference.ising,  # no sign problem
         needs="netket",

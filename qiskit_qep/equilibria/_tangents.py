@@ -59,8 +59,10 @@ def respond(
     slope: Array,
     force: Array,
     neighbours: Iterable[tuple[Any, Array]],
-) -> Array:
+) -> tuple[Array, Array]:
     r"""Return what every sample says of d<P>, so that ``measured`` has its error.
+
+    And the change of ln psi at the samples.
 
     .. math::
         d\langle P\rangle = 2\, a \cdot c, \quad D c = -b, \quad
@@ -95,6 +97,7 @@ def respond(
     left = -np.linalg.solve(d.T, a.T)
     residual = force + slope @ c
     residual -= weights @ residual
-    each -= 2.0 * (o @ c)[:, None] * (weights @ ends)
+    change = o @ c
+    each -= 2.0 * change[:, None] * (weights @ ends)
     each += 2.0 * residual[:, None] * (o @ left)
-    return each
+    return each, change

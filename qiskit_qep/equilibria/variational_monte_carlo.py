@@ -90,7 +90,7 @@ class VariationalMonteCarlo:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        for name, least in (("samples", 2 * CHAINS), ("alpha", 1), ("steps", 1)):
+        for name, least in (("samples", 8 * CHAINS), ("alpha", 1), ("steps", 1)):
             if getattr(self, name) < least:
                 raise ValueError(
                     f"{name} should be at least {least}, got {getattr(self, name)}"
@@ -111,7 +111,7 @@ class VariationalMonteCarlo:
             "whose H has no lowest energy; use Nudge.infinitesimal with "
             "VariationalMonteCarlo",
         )
-        hs, sizes = coefficients @ _varied(terms), abs(_varied(terms)).sum(axis=1)
+        hs, sizes = coefficients @ _varied(terms), _sizes(terms)
         signs = [gauge(terms, h, b) for b, h in enumerate(hs)]
         if rng is None:
             rng = [np.random.default_rng() for _ in coefficients]
@@ -179,6 +179,7 @@ class VariationalMonteCarlo:
             )
         thetas, length = _parameters(phase, len(coefficients), net.size), self._length
         hs, forces = (v @ _varied(terms) for v in (coefficients, direction))
+        sizes = _sizes(terms)
         found = []
         for b, theta in enumerate(thetas):
             signs, size = gauge(terms, hs[b], b), len(hs[b])
@@ -190,8 +191,11 @@ class VariationalMonteCarlo:
             o = np.array(neural.slopes(net, theta, spins))
             slope = np.array(neural.energies(net, theta, spins, table, h)[1])
             neighbours = neural.flipped(net, theta, spins, table, size)
-            each = respond(ends, weights, o, slope, forced, neighbours)
-            found.append(measured(each @ terms.weights.multiply(signs).T, weights)[:2])
+            each, change = respond(ends, weights, o, slope, forced, neighbours)
+            each = each @ terms.weights.multiply(signs).T
+            values, covariance, _ = measured(each, weights)
+            unseen = 2 * np.abs(change).max() * sizes * (weights @ weights)
+            found.append((values, covariance + np.diag(unseen**2)))
         values, covariance = map(np.array, zip(*found, strict=True))
         return Phase(values, covariance=covariance)
 
@@ -225,6 +229,11 @@ def _varied(terms: PauliTerms) -> Any:
     Without the identity, which is no energy scale.
     """
     return terms.weights.multiply((terms.flips | terms.signs) != 0).tocsr()
+
+
+def _sizes(terms: PauliTerms) -> NDArray[np.float64]:
+    """Return how far the value of an operator can be from that of its identity."""
+    return np.asarray(abs(_varied(terms)).sum(axis=1))
 
 
 def _load() -> Any:
