@@ -287,12 +287,11 @@ def test_the_gradient_and_its_errors_with_correlated_samples():
     assert np.abs(by_input).max() < 5
     assert abs((by_input**2).mean() - 1) < 5 * np.sqrt(2 / 40)
     correlated = np.mean([np.linalg.norm(g.stds) for g in found])
-    for beta in (0.1, 0.2):
+    for beta in (0.02, 0.1):
         nudge = qep.Nudge.centered(beta)
         apart, stds = gradients(nudge, 3)
         independent = np.mean([np.linalg.norm(g.stds) for g in apart])
-        assert independent * beta > 0.25 * correlated, "errors grow as 1 / beta"
-        assert independent > 3 * correlated
+        assert 0.2 < beta * independent / correlated < 0.8, "errors grow as 1 / beta"
         exact = qep.gradient(MODEL, THETA, X, Y, nudge=nudge).values
         z = (np.array([g.values for g in apart]) - exact) / stds
         assert np.abs(z).max() < 5
@@ -316,7 +315,8 @@ def test_a_chain_of_markov_chains():
     """20 spins, beyond which amplitudes are counted, against tensors."""
     model = qep.models.transverse_field_ising(20, edges="chain", readout=[10])
     rng = RNG(1)
-    theta = np.concatenate([rng.uniform(0.5, 1, 39), 0.1 * rng.standard_normal(20)])
+    J, h, b = rng.uniform(0.3, 0.7, 19), rng.uniform(0.8, 1.2, 20), np.full(20, 0.1)
+    theta = np.concatenate([J, h, b])
     rows = model.coefficients(theta, np.empty((1, 0)))
     exact = qep.TensorNetwork(16)(model.operators, rows)
     phase = settle(model.operators, rows)

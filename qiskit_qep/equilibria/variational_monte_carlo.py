@@ -194,7 +194,7 @@ class VariationalMonteCarlo:
             each, change = respond(ends, weights, o, slope, forced, neighbours)
             each = each @ terms.weights.multiply(signs).T
             values, covariance, _ = measured(each, weights)
-            unseen = 2 * np.abs(change).max() * sizes * (weights @ weights)
+            unseen = 2 * np.sqrt(weights @ change**2) * sizes * (weights @ weights)
             found.append((values, covariance + np.diag(unseen**2)))
         values, covariance = map(np.array, zip(*found, strict=True))
         return Phase(values, covariance=covariance)
