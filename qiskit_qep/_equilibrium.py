@@ -119,10 +119,11 @@ class Equilibrium(Protocol):
     waits for its free one as ``start``. ``warm``, true where a training step starts
     from what the last one settled to, the last array of ``Phase.state``.
     ``response(phase, operators, coefficients, direction)``, the derivative of the
-    values along a direction of coefficient space, shape (batch, num_operators), which
-    ``Nudge.infinitesimal()`` needs. ``sample(phase, operators, coefficients, shots,
-    rng)``, what ``Sampled`` reads of a state that is no amplitudes of bitstrings:
-    values, covariance, and the number of shots per row.
+    values along a direction of coefficient space, which ``Nudge.infinitesimal()``
+    needs: shape (batch, num_operators), or where it is noisy a ``Phase`` whose errors
+    are independent of those of the values. ``sample(phase, operators, coefficients,
+    shots, rng)``, what ``Sampled`` reads of a state that is no amplitudes of
+    bitstrings: values, covariance, and the number of shots per row.
     """
 
     def __call__(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
+from ._equilibrium import Phase
 from ._estimate import (
     Gradient,
     assemble,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ._equilibrium import Equilibrium, Phase
+    from ._equilibrium import Equilibrium
     from ._loss import Loss
     from ._model import Model
     from ._nudge import Nudge
@@ -73,8 +74,7 @@ def measure(
     if len(beta) == 0:
         free = equilibrium(model.operators, rows, start=start, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        change = _respond(model, equilibrium, nudge, free, rows, slope)
-        covariance = None
+        change, covariance = _respond(model, equilibrium, nudge, free, rows, slope)
     else:
         free, nudged, slope = _settle(
             model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng, start
@@ -196,8 +196,8 @@ def _respond(
     free: Phase,
     coefficients: Array,
     slope: Array,
-) -> Array:
-    """Return the exact derivative of all values along the slope."""
+) -> tuple[Array, Array | None]:
+    """Return the derivative of all values along the slope, and its covariance."""
     response = getattr(equilibrium, "response", None)
     if response is None:
         raise TypeError(
@@ -206,7 +206,10 @@ def _respond(
         )
     direction = np.zeros(coefficients.shape)
     direction[:, model.readout_columns] = slope
-    return np.asarray(response(free, model.operators, coefficients, direction))
+    found = response(free, model.operators, coefficients, direction)
+    if isinstance(found, Phase):
+        return found.values, covariance_of(found)
+    return np.asarray(found), None
 
 
 def near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:

@@ -124,7 +124,7 @@ class Parallel:
         operators: Sequence[Any],
         coefficients: NDArray[Any],
         direction: NDArray[Any],
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.float64] | Phase:
         """Return the equilibrium's response, row by row somewhere."""
         if not hasattr(self.equilibrium, "response"):
             raise TypeError(
@@ -137,7 +137,10 @@ class Parallel:
             return *how, phase[rows], coefficients[rows], direction[rows]
 
         order = np.arange(len(coefficients))
-        return np.concatenate(self._spread(_respond, task, order))
+        parts = self._spread(_respond, task, order)
+        return (
+            Phase.join(parts) if isinstance(parts[0], Phase) else np.concatenate(parts)
+        )
 
     def _spread(
         self,
