@@ -232,11 +232,19 @@ PAIR = (["ZZ", "IX", "XI", "IZ", "ZI"], [0.3, 0.4, 0.5, 0.3, 0.1], ["ZI"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [qep.Nudge.centered, qep.Nudge.one_sided])
-def test_error_bars_with_a_measured_slope_of_one_readout(make):
+@pytest.mark.parametrize(
+    "nudge",
+    [
+        qep.Nudge.centered(0.2),
+        qep.Nudge.one_sided(0.2),
+        qep.Nudge.one_sided(0.08).normalized(),  # as strong, the slope being 0.4
+    ],
+    ids=repr,
+)
+def test_error_bars_with_a_measured_slope_of_one_readout(nudge):
     # b = .2 keeps the response linear in the slope, as the error bars assume.
-    g = equal_samples(*PAIR, [0.2], make(0.2))
-    given_slope = equal_samples(*PAIR, [0.2], make(0.2), known_slope=True)
+    g = equal_samples(*PAIR, [0.2], nudge)
+    given_slope = equal_samples(*PAIR, [0.2], nudge, known_slope=True)
     assert np.abs(g.values).min() > 0.1
     check_spread(g.inputs, g.inputs_stds**2)
     check_spread(given_slope.inputs, given_slope.inputs_stds**2)

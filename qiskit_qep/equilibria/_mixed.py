@@ -54,7 +54,7 @@ def bitstrings(
     .. math:: P(i) = \sum_n p_n |\langle i|U_g|n\rangle|^2
 
     Args:
-        phase: Its state is the vectors n as rows, and p.
+        phase: Its state begins with the vectors n as rows, and p.
         operators: What is measured.
         shots: Per setting.
         rng: One generator per row.
@@ -65,7 +65,7 @@ def bitstrings(
     """
     terms = pauli_terms(operators)
     settings = measurement_settings(terms)
-    vectors, populations = phase.state
+    vectors, populations = phase.state[:2]
     values = np.empty(phase.values.shape)
     covariance = np.empty((*phase.values.shape, len(operators)))
     for b, generator in enumerate(rng):
