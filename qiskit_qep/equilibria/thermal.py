@@ -48,7 +48,8 @@ class Thermal:
     its stencils converge only up to the zeros of Z at complex nudges, and for two
     levels those are where a ground state with this gap would have its exceptional
     points. With ``Nudge.infinitesimal()`` the gradient is the fluctuation rule, without
-    any nudge. For T far below the gap ``Exact()`` gives the same and is quicker.
+    any nudge; with random vectors it is the more precise one in the same time. For T
+    far below the gap ``Exact()`` gives the same and is quicker.
 
     Attributes:
         temperature: T, in the units of H; positive, perhaps infinite.
