@@ -30,6 +30,10 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _is_pair(value: Any) -> bool:
     return _list_of(is_int)(value) and len(value) == 2
 
@@ -90,12 +94,13 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a list of atoms and of pairs [atom, axis]",
         _list_of(_is_atom),
     ),
-    "Table": ("a table", lambda value: isinstance(value, dict)),
-    "Equilibrium": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Preparation": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Ramp | QuantumCircuit": (
-        "a table with a kind",
-        lambda value: isinstance(value, dict),
+    "Table": ("a table", _is_table),
+    "Equilibrium": ("a table with a kind", _is_table),
+    "Preparation": ("a table with a kind", _is_table),
+    "Ramp | QuantumCircuit": ("a table with a kind", _is_table),
+    "tuple[SparsePauliOp, ...]": (
+        'a list of tables such as [{ kind = "damping", rate = 0.1 }]',
+        _list_of(_is_table),
     ),
     "Literal['exact', 'shots']": ("a string", is_str),
     "Literal['none', 'readout', 'full']": ("a string", is_str),
