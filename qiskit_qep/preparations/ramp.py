@@ -82,11 +82,11 @@ class Ramp:
         counterdiabatic: Whether to add the local gauge field, two Y rotations per qubit
             and step, that undoes much of what the speed excites (Sels and Polkovnikov,
             2017). It takes no two-qubit gate; ``benchmarks.circuits`` has its effect.
-        fourier: D, the points of a ``models.position_grid``. What is diagonal in
-            momenta, of H and of a given driver, is then applied behind a D-point
-            Fourier transform of every mode: a slice is exp(-i dt V) F^+ exp(-i dt K) F,
-            of ZZ only, and two groups do not commute, however many points there are.
-            Less error and, from 8 points on, fewer gates than by Pauli strings.
+        fourier: Points of a ``models.position_grid``. What is diagonal in momenta, of H
+            and of a given driver, then acts behind a Fourier transform of every mode:
+            a slice is exp(-i dt V) F^+ exp(-i dt K) F, by rotations about X, Z and ZZ
+            alone. Pauli strings of K take more gates from 8 points on, do not commute
+            with each other, and need shorter slices the more points there are.
 
     Raises:
         ValueError: If an argument is out of range, the driver no such operator, or an
