@@ -6,7 +6,7 @@ from ._native import U, jit
 from ._simd import popcount
 from ._walsh import walsh_hadamard
 
-BLOCK = 64  # probabilities that are skipped at once
+BLOCK = 32  # probabilities that are skipped at once
 WORD = 64  # shots in one
 
 
@@ -100,29 +100,33 @@ def turn(state, in_y, k, part):
 def place(weights, points, outcomes):
     """Write between which cumulated weights every one of ascending points falls.
 
-    Points are shares of the sum of the weights. One pass adds up blocks and another
-    one enters those that points fall into, so that few weights are added one by one.
+    Points are shares of the sum of the weights. First blocks are found, by their sums,
+    then all places within blocks: these look-ups miss the cache, and without branches
+    the processor has several of them under way.
     """
     blocks = (weights.size + BLOCK - 1) // BLOCK
-    sums, total = np.zeros(blocks), 0.0
+    sums, rest, total = np.zeros(blocks), np.empty(points.size), 0.0
     for k in range(blocks):
         part = weights[k * BLOCK : (k + 1) * BLOCK]
         for i in range(part.size):
             sums[k] += part[i]
         total += sums[k]
-    k, i, passed, inside = 0, 0, 0.0, 0.0
+    k, passed = 0, 0.0
     for t in range(points.size):
         target = points[t] * total
         while k < blocks - 1 and passed + sums[k] <= target:
             passed += sums[k]
-            k, i, inside = k + 1, k * BLOCK + BLOCK, 0.0
-        end = min((k + 1) * BLOCK, weights.size) - 1
-        while i < end and passed + inside + weights[i] <= target:
-            inside += weights[i]
-            i += 1
-        outcome = i
-        while weights[outcome] == 0.0 and outcome > 0:
-            outcome -= 1  # rounding went past the last possible one
+            k += 1
+        outcomes[t], rest[t] = k * BLOCK, target - passed
+    for t in range(points.size):
+        part = weights[outcomes[t] : outcomes[t] + U(BLOCK)]
+        inside, beyond = 0.0, 0
+        for i in range(part.size - 1):
+            inside += part[i]
+            beyond += inside <= rest[t]
+        outcome = outcomes[t] + U(beyond)
+        while weights[outcome] == 0.0 and outcome > U(0):
+            outcome -= U(1)  # rounding went past the last possible one
         outcomes[t] = outcome
 
 

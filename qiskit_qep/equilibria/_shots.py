@@ -140,7 +140,6 @@ def _over_settings(
         asked = numbers, populations, s, basis, *arrays
 
         def work(first: int, last: int, asked: Any = asked) -> None:
-            room = _kernels.aligned(2, dim, kind)
-            call(*asked, room, first, last)
+            call(*asked, _kernels.memory(2, dim, kind), first, last)
 
         _kernels.over_rows(work, batch, 8 * levels * dim + arrays[0].shape[2])
