@@ -178,6 +178,7 @@ def test_circuits_are_tables_too():
         (RAMP + ", steps = 2 }\nshots = 7", "aer", (qep.Ramp(steps=2), 7)),
         (RAMP + ", steps = 2 }\nshots = 7", "exact", qep.Exact()),
         (RAMP + ", steps = 2 }", None, qep.Prepared(qep.Ramp(steps=2))),
+        (RAMP + ", fourier = 4 }", None, qep.Prepared(qep.Ramp(fourier=4))),
     ],
 )
 def test_a_backend_decides_what_settles(table, backend, expected):
