@@ -48,8 +48,8 @@ class Thermal:
     its stencils converge only up to the zeros of Z at complex nudges, and for two
     levels those are where a ground state with this gap would have its exceptional
     points. With ``Nudge.infinitesimal()`` the gradient is the fluctuation rule, without
-    any nudge; with random vectors it is the more precise one in the same time. For T
-    far below the gap ``Exact()`` gives the same and is quicker.
+    any nudge; with random vectors it needs fewer of them than a nudge. For T far below
+    the gap ``Exact()`` gives the same and is quicker.
 
     Attributes:
         temperature: T, in the units of H; positive, perhaps infinite.
@@ -110,7 +110,8 @@ class Thermal:
         h = terms.hamiltonian(coefficients, identity=False)
         count = self._count(terms.num_qubits)
         if count:
-            rng = rng or [np.random.default_rng() for _ in coefficients]
+            if rng is None:
+                rng = [np.random.default_rng() for _ in coefficients]
             return _purified.settle(terms, h, self.temperature, count, rng)
         energies, vectors = _levels(h)
         weights = np.exp(-(energies - energies[:, :1]) / self.temperature)
