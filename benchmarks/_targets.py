@@ -110,6 +110,17 @@ TARGETS = (
         0.05,
         scope="quick",
     ),
+    *(
+        Case(
+            f"shots-20-{letter.lower()}",
+            f"10,000 shots of 20 spins in {letter}, with their covariance",
+            partial(kernels.shots, 20, letter),
+            3e-3,
+            3e-3,
+            "value",
+        )
+        for letter in "ZX"
+    ),
     _memory(22, 0.12),
     Case(
         "gradient-24",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import qiskit_qep as qep
+from qiskit_qep.equilibria import _shots
 
 from ._measure import OURS, Entrant, Sample, bandwidth, race
 from .problems import Network
@@ -46,6 +47,49 @@ def correlations(num_spins: int, seed: int) -> Sample:
             "S p S^T": Entrant(matrices, error),
         }
     )
+
+
+def shots(num_spins: int, letter: str, seed: int) -> Sample:
+    """Draw 10^4 bitstrings of a chain's worth of strings; take means and covariance.
+
+    Everything beyond the state itself, in one measurement setting.
+    """
+    count, rng = 10_000, np.random.default_rng(seed)
+    chain = qep.models.transverse_field_ising(num_spins, edges="chain")
+    kept = [op for op in chain.trainable if op.paulis.x.any() == (letter == "X")]
+    terms = qep.Model(tuple(kept)).operators.terms
+    state = rng.standard_normal((1, 1, terms.dim))
+    state /= np.linalg.norm(state)
+    supports, weights = terms.flips | terms.signs, terms.weights.toarray()
+    bits = np.arange(num_spins, dtype=np.uint64)
+
+    def turned() -> Array:
+        a: Array = state[0, 0].reshape([2] * num_spins)
+        for axis in range(num_spins) if letter == "X" else ():
+            low, high = np.moveaxis(a, axis, 0)
+            a = np.stack([low + high, low - high], axis) * np.sqrt(0.5)
+        return a.ravel()
+
+    def by_hand() -> Array:
+        p = turned() ** 2
+        seen = rng.choice(terms.dim, count, p=p / p.sum()).astype(np.uint64)
+        signs = 1.0 - 2.0 * (seen[:, None] >> bits & np.uint64(1))
+        inside = supports[:, None] >> bits & np.uint64(1) != 0
+        says = np.stack([signs[:, q].prod(axis=1) for q in inside], axis=1)
+        np.cov(says.T)
+        return np.asarray(weights @ says.mean(axis=0))
+
+    def ours() -> Array:
+        one = np.ones((1, 1))
+        values, _, _ = _shots.bitstrings(terms, state, one, count, [rng])
+        return np.asarray(values[0])
+
+    exact = terms.expectations(state[0], state[0]).real[0]
+
+    def error(found: Array) -> float:
+        return float(np.abs(found - exact).max())
+
+    return race({OURS: Entrant(ours, error), "NumPy": Entrant(by_hand, error)})
 
 
 def matvec_seconds(num_spins: int, seed: int, repeats: int = 7) -> float:

@@ -39,6 +39,8 @@ class Phase:
         state: Arrays with the batch first that describe the settled state, enough to
             settle a neighbour from it.
         raw: The same shots as they were, where errors of readout were taken out.
+        cross_covariance: Of a noisy response only: covariance of its values with those
+            of the phase it belongs to, same shape; None where they share no draws.
     """
 
     values: NDArray[Any]
@@ -50,6 +52,7 @@ class Phase:
     jobs: tuple[str, ...] = ()
     state: tuple[NDArray[Any], ...] = ()
     raw: Phase | None = None
+    cross_covariance: Array | None = None
 
     def __post_init__(self) -> None:
         """Take the standard errors from the covariance where they are not given."""
@@ -120,10 +123,10 @@ class Equilibrium(Protocol):
     from what the last one settled to, the last array of ``Phase.state``.
     ``response(phase, operators, coefficients, direction)``, the derivative of the
     values along a direction of coefficient space, which ``Nudge.infinitesimal()``
-    needs: shape (batch, num_operators), or where it is noisy a ``Phase`` whose errors
-    are independent of those of the values. ``sample(phase, operators, coefficients,
-    shots, rng)``, what ``Sampled`` reads of a state that is no amplitudes of
-    bitstrings: values, covariance, and the number of shots per row.
+    needs: shape (batch, num_operators), or where it is noisy a ``Phase`` with its
+    covariances. ``sample(phase, operators, coefficients, shots, rng)``, what
+    ``Sampled`` reads of a state that is no amplitudes of bitstrings: values,
+    covariance, and the number of shots per row.
     """
 
     def __call__(

@@ -99,7 +99,7 @@ def assemble(
     slope: Array,
     change: Array,
     covariance: Array | None,
-    free_weight: Array,
+    cross_covariance: Array | None,
 ) -> Gradient:
     """Pull the measured change back to theta and x, with all standard errors.
 
@@ -113,7 +113,8 @@ def assemble(
         slope: The measured s, shape (batch, num_readout).
         change: sum_n w_n <A>_n, shape (batch, num_operators).
         covariance: Of change, (batch, num_operators, num_operators); None if exact.
-        free_weight: The free phase's own w_n, shape (batch, 1).
+        cross_covariance: Of change with the free values, same shape; None where they
+            share no noise.
     """
     batch, columns = len(x), model.readout_columns
     prediction = free.values[:, columns]
@@ -134,7 +135,9 @@ def assemble(
         return exact
     noise = covariance_of(free)[:, :, columns]
     size, along = _slope_error(loss, prediction, targets, slope, noise[:, columns])
-    shared = free_weight * np.einsum("bki,bi->bk", noise, along)
+    shared = np.zeros(change.shape)
+    if cross_covariance is not None:
+        shared = np.einsum("bki,bi->bk", cross_covariance[:, :, columns], along)
     crossed = model.pullback(theta, x, shared)
     variances = _pullback_variance(model, theta, x, covariance)
     from_slope = [

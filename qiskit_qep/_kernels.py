@@ -43,7 +43,7 @@ from ._walsh import transform
 
 TILE_BYTES = 256  # what _simd holds in registers
 WORTH_A_THREAD = 1 << 20  # numbers: starting threads takes a millisecond when busy
-KEPT_BYTES = 1 << 22  # of memory that a thread keeps for its next call
+KEPT_BYTES = 1 << 23  # of memory that a thread keeps for its next call
 _kept = threading.local()
 
 
@@ -150,7 +150,7 @@ def doubtful(rows, gaps, residuals, overlaps, near, rough, lost):
     return False
 
 
-def _memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
+def memory(rows: int, dim: int, dtype: type) -> NDArray[Any]:
     """Return rows that a solver may write to until its thread asks for more.
 
     New memory comes from the system page by page: 15 us of 145 for N = 8.
@@ -184,10 +184,10 @@ def room_for(
     """
     flips, _, _, bounds = layout
     tables = int(bounds[0, 1, 9])
-    memory = _memory(tables + rows, dim, dtype)
+    found = memory(tables + rows, dim, dtype)
     where, numbers = address(dtype) if dim else 0, np.empty(len(flips), dtype)
-    h = where, flips, memory[:tables].reshape(-1), numbers, bounds
-    return h, memory[tables:]
+    h = where, flips, found[:tables].reshape(-1), numbers, bounds
+    return h, found[tables:]
 
 
 @jit

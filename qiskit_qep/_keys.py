@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import tomllib
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ._types import MADE, TYPES, annotation, is_float, is_str
@@ -31,6 +32,7 @@ NESTED = {  # the role of such an argument's own table
     "Equilibrium": "equilibrium",
     "Preparation": "preparation",
     "Ramp | QuantumCircuit": "ansatz",
+    "tuple[SparsePauliOp, ...]": "jumps",  # of each table, put together
 }
 MOST = {  # in a table: a mistyped number should not fill the memory, or take for ever
     "num_spins": 63,
@@ -141,7 +143,11 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
             f"[{path}] {name} should be at most {most} in a file, got {shown(value)}"
         )
     if kind in NESTED:
-        return build(kinds, NESTED[kind], value, path=f"{path}.{name}")[0]
+        role, where = NESTED[kind], f"{path}.{name}"
+        if isinstance(value, list):
+            every = (build(kinds, role, one, path=where)[0] for one in value)
+            return tuple(chain.from_iterable(every))
+        return build(kinds, role, value, path=where)[0]
     return MADE[kind](value) if kind in MADE else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import datasets, models
+from . import datasets, jumps, models
 from ._keys import ConfigError
 from ._loss import cost_observable, cross_entropy, squared_error
 from ._model import Model
@@ -14,6 +14,7 @@ from .equilibria.annealed import Annealed
 from .equilibria.enumerated import Enumerated
 from .equilibria.exact import Exact
 from .equilibria.gaussian import Gaussian
+from .equilibria.lindblad import Lindblad
 from .equilibria.prepared import Prepared
 from .equilibria.relaxed import Relaxed
 from .equilibria.sampled import Sampled
@@ -92,6 +93,7 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
         "sampled": Sampled,
         "prepared": _prepared,
         "thermal": Thermal,
+        "lindblad": Lindblad,
         "tensor_network": TensorNetwork,
         "variational_monte_carlo": VariationalMonteCarlo,
         "annealed": Annealed,
@@ -101,6 +103,7 @@ KINDS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "preparation": {"ramp": Ramp, "variational": Variational},
     "ansatz": {"ramp": Ramp},
+    "jumps": _named(jumps, "damping dephasing depolarizing"),
     "nudge": _named(
         Nudge, "centered one_sided chebyshev holomorphic infinitesimal random_sign"
     ),

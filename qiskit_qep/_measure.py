@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ._nudge import Nudge
 
     Array = NDArray[np.float64]
+    # With its covariance, and with that of it and the free values.
+    Change = tuple[Array, Array | None, Array | None]
 
 
 def measure(
@@ -53,7 +55,7 @@ def measure(
     """
     theta, x = model.check(theta, x)
     targets = loss.targets(model, y, len(x))
-    beta, weights, probe, free_weight = _stencil(nudge)
+    beta, weights, probe = _stencil(nudge)
     if nudge.signed:
         sign = _signs(seed, step, len(beta) + 1, len(x))
         beta, weights, probe = beta * sign, weights * sign, probe * sign
@@ -74,27 +76,23 @@ def measure(
     if len(beta) == 0:
         free = equilibrium(model.operators, rows, start=start, rng=rng[0])
         slope = loss.slope(free.values[:, model.readout_columns], targets)
-        change, covariance = _respond(model, equilibrium, nudge, free, rows, slope)
+        change = _respond(model, equilibrium, nudge, free, rows, slope)
     else:
         free, nudged, slope = _settle(
             model, equilibrium, nudge, loss, targets, rows, nudged_rows, rng, start
         )
         length = _direction(nudge, slope)[1]
-        change, covariance = _combine(nudge, length * weights, free, nudged)
+        change = _combine(nudge, length * weights, free, nudged)
         if nudge.probe:
             bias = mean_by_theta(
-                model, theta, x, *_combine(nudge, length * probe, free, nudged)
+                model, theta, x, *_combine(nudge, length * probe, free, nudged)[:2]
             )
         if free.raw is not None and nudged.raw is not None:
             noisy = _combine(nudge, length * weights, free.raw, nudged.raw)
-            raw = assemble(
-                model, theta, x, targets, loss, free.raw, slope, *noisy, free_weight
-            )
-    made = assemble(
-        model, theta, x, targets, loss, free, slope, change, covariance, free_weight
-    )
+            raw = assemble(model, theta, x, targets, loss, free.raw, slope, *noisy)
+    made = assemble(model, theta, x, targets, loss, free, slope, *change)
     if nudge.signed:
-        made = replace(made, stds=scatter(model, theta, x, change))
+        made = replace(made, stds=scatter(model, theta, x, change[0]))
     if raw is not None or nudge.probe:
         made = replace(made, raw=raw, bias=bias[0], bias_stds=bias[1])
     return made, near_gap(model, nudge, slope, free), free
@@ -110,14 +108,10 @@ def _direction(nudge: Nudge, slope: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def _stencil(nudge: Nudge) -> tuple[NDArray[Any], ...]:
-    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1).
-
-    And the free phase's own weight, (1, 1).
-    """
+    """Return the nodes to prepare, all weights and all probes, (nodes, 1, 1)."""
     nodes, weights = np.array(nudge.nodes), np.array(nudge.weights)
     every = nodes[nodes != 0], weights, np.array(nudge.probe)
-    free = np.reshape(weights[nodes == 0].sum().real, (1, 1))
-    return *(numbers[:, None, None] for numbers in every), free
+    return tuple(numbers[:, None, None] for numbers in every)
 
 
 def _signs(seed: int, step: int, phase: int, batch: int) -> Array:
@@ -167,11 +161,10 @@ def _settle(
     return both[slice(0, batch)], both[slice(batch, None)], slope
 
 
-def _combine(
-    nudge: Nudge, weights: NDArray[Any], free: Phase, nudged: Phase
-) -> tuple[Array, Array | None]:
-    """Return sum_n w_n <A>_n per sample, and the covariance of that sum."""
+def _combine(nudge: Nudge, weights: NDArray[Any], free: Phase, nudged: Phase) -> Change:
+    """Return sum_n w_n <A>_n per sample, and the covariances of that sum."""
     batch, size = free.values.shape
+    shared = None
     change = np.zeros((batch, size))
     noisy = bool(stds_of(free).any() or stds_of(nudged).any())
     covariance = np.zeros((batch, size, size)) if noisy else None
@@ -183,10 +176,12 @@ def _combine(
         if covariance is not None:
             every = covariance_of(phase)[rows]
             covariance += np.abs(weight[:, :, None]) ** 2 * every
+            if not node:
+                shared = weight.real[:, :, None] * every
     if nudge.signed and batch > 1:  # any number may stand for <A>_0 but the row's own
         others = (nudged.values.sum(axis=0) - nudged.values) / (batch - 1)
         change -= weights.sum(axis=0) * others
-    return change, covariance
+    return change, covariance, shared
 
 
 def _respond(
@@ -196,8 +191,8 @@ def _respond(
     free: Phase,
     coefficients: Array,
     slope: Array,
-) -> tuple[Array, Array | None]:
-    """Return the derivative of all values along the slope, and its covariance."""
+) -> Change:
+    """Return the derivative of all values along the slope, and its covariances."""
     response = getattr(equilibrium, "response", None)
     if response is None:
         raise TypeError(
@@ -208,8 +203,8 @@ def _respond(
     direction[:, model.readout_columns] = slope
     found = response(free, model.operators, coefficients, direction)
     if isinstance(found, Phase):
-        return found.values, covariance_of(found)
-    return np.asarray(found), None
+        return found.values, covariance_of(found), found.cross_covariance
+    return np.asarray(found), None, None
 
 
 def near_gap(model: Model, nudge: Nudge, slope: Array, free: Phase) -> str:

@@ -48,14 +48,17 @@ def joined(builder, vectors):
     return tile
 
 
-def pointers(context, builder, array, value, first, flip=None):
-    """Return where the registers of array[(first + i) ^ flip] are."""
+def pointers(context, builder, array, value, first, *, flip=None, stride=None):
+    """Return where the registers of array[(first + i) ^ flip] are.
+
+    With a stride, each of them begins so many numbers after the last.
+    """
     kind = TileType(array.dtype)
     data = context.make_array(array)(context, builder, value).data
     vector = context.get_value_type(kind).element.as_pointer()
-    found = []
+    stride, found = stride or first.type(kind.lanes), []
     for j in range(REGISTERS):
-        index = builder.add(first, first.type(j * kind.lanes))
+        index = builder.add(first, builder.mul(stride, first.type(j)))
         index = index if flip is None else builder.xor(index, flip)
         found.append(builder.bitcast(builder.gep(data, [index]), vector))
     return found
@@ -81,7 +84,7 @@ def load_flipped(_, array, first, flip, lane):
 
     def generate(context, builder, _, args):
         whole = builder.and_(args[2], args[2].type(-kind.lanes))
-        found = pointers(context, builder, array, args[0], args[1], whole)
+        found = pointers(context, builder, array, *args[:2], flip=whole)
         mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), order)
         vectors = [builder.load(p, align=align) for p in found]
         return joined(builder, [builder.shuffle_vector(v, v, mask) for v in vectors])
@@ -95,12 +98,77 @@ def store(_, array, first, tile):
     align = array.dtype.bitwidth // 8
 
     def generate(context, builder, _, args):
-        found = pointers(context, builder, array, args[0], args[1])
+        found = pointers(context, builder, array, *args[:2])
         for p, vector in zip(found, registers(builder, args[2]), strict=True):
             builder.store(vector, p, align=align)
         return context.get_dummy_value()
 
     return types.void(array, types.uint64, tile), generate
+
+
+@intrinsic
+def load_spread(_, array, first, stride):
+    """Return the tile whose registers begin at array[first + j stride]."""
+    kind, align = TileType(array.dtype), array.dtype.bitwidth // 8
+
+    def generate(context, builder, _, args):
+        found = pointers(context, builder, array, *args[:2], stride=args[2])
+        return joined(builder, [builder.load(p, align=align) for p in found])
+
+    return kind(array, types.uint64, types.uint64), generate
+
+
+@intrinsic
+def store_spread(_, array, first, stride, tile):
+    """Write a tile to where ``load_spread`` found it."""
+    align = array.dtype.bitwidth // 8
+
+    def generate(context, builder, _, args):
+        found = pointers(context, builder, array, *args[:2], stride=args[2])
+        for p, vector in zip(found, registers(builder, args[3]), strict=True):
+            builder.store(vector, p, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64, types.uint64, tile), generate
+
+
+@intrinsic
+def hadamard_across(_, tile):
+    """Return the tile with its registers transformed by the three bits of their number.
+
+    That is register j replaced by sum_k (-1)^popcount(j & k) of register k.
+    """
+
+    def generate(context, builder, _, args):
+        found = registers(builder, args[0])
+        for half in (1, 2, 4):
+            low = [j for j in range(REGISTERS) if not j & half]
+            for j in low:
+                a, b = found[j], found[j + half]
+                found[j], found[j + half] = builder.fadd(a, b), builder.fsub(a, b)
+        return joined(builder, found)
+
+    return tile(tile), generate
+
+
+@intrinsic
+def hadamard_within(_, tile):
+    """Return the tile with every register transformed by the bits of its lanes."""
+
+    def generate(context, builder, _, args):
+        found, lanes = registers(builder, args[0]), range(tile.lanes)
+        for bit in range(tile.lanes.bit_length() - 1):
+            kind = ir.VectorType(ir.IntType(32), tile.lanes)
+            other = ir.Constant(kind, [k ^ 1 << bit for k in lanes])
+            signs = [-1.0 if k >> bit & 1 else 1.0 for k in lanes]
+            sign = ir.Constant(found[0].type, signs)
+            for j, v in enumerate(found):
+                moved = builder.shuffle_vector(v, v, other)
+                signed = builder.fmul(v, sign, flags=FAST)
+                found[j] = builder.fadd(moved, signed, flags=FAST)
+        return joined(builder, found)
+
+    return tile(tile), generate
 
 
 @intrinsic

@@ -34,8 +34,16 @@ def _is_pair(value: Any) -> bool:
     return _list_of(is_int)(value) and len(value) == 2
 
 
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_floats(value: Any) -> bool:
+    return _list_of(is_float)(value)
+
+
 def _is_interval(value: Any) -> bool:
-    return _list_of(is_float)(value) and len(value) == 2
+    return _is_floats(value) and len(value) == 2
 
 
 def _is_atom(value: Any) -> bool:
@@ -62,6 +70,9 @@ def _atoms(value: list[Any]) -> list[Any]:
     return [tuple(one) if isinstance(one, list) else one for one in value]
 
 
+_ATOMS = "a list of atoms and of pairs [atom, axis]", _list_of(_is_atom)
+_KIND = "a table with a kind", _is_table
+
 # What an annotation asks for, in words, and the check of it; "| None" is left off.
 TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
@@ -71,10 +82,10 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("a string", is_str),
     "Sequence[int]": ("a list of whole numbers", _list_of(is_int)),
     "Sequence[str]": ("a list of strings", _list_of(is_str)),
-    "Sequence[float]": ("a list of numbers", _list_of(is_float)),
+    "Sequence[float]": ("a list of numbers", _is_floats),
     "float | Sequence[float]": (
         "a number or a list of numbers",
-        lambda value: is_float(value) or _list_of(is_float)(value),
+        lambda value: is_float(value) or _is_floats(value),
     ),
     "tuple[float, float]": ("two numbers such as [2.0, 0.1]", _is_interval),
     "ArrayLike": ("a number, a list of numbers, or lists of one length", _is_array),
@@ -82,20 +93,15 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a list of atoms and of products such as "r_3 r_3"',
         _list_of(_is_form),
     ),
-    "Sequence[int | tuple[int, int]]": (
-        "a list of atoms and of pairs [atom, axis]",
-        _list_of(_is_atom),
-    ),
-    "Sequence[int | tuple[int, int] | Any]": (
-        "a list of atoms and of pairs [atom, axis]",
-        _list_of(_is_atom),
-    ),
-    "Table": ("a table", lambda value: isinstance(value, dict)),
-    "Equilibrium": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Preparation": ("a table with a kind", lambda value: isinstance(value, dict)),
-    "Ramp | QuantumCircuit": (
-        "a table with a kind",
-        lambda value: isinstance(value, dict),
+    "Sequence[int | tuple[int, int]]": _ATOMS,
+    "Sequence[int | tuple[int, int] | Any]": _ATOMS,
+    "Table": ("a table", _is_table),
+    "Equilibrium": _KIND,
+    "Preparation": _KIND,
+    "Ramp | QuantumCircuit": _KIND,
+    "tuple[SparsePauliOp, ...]": (
+        'a list of tables such as [{ kind = "damping", rate = 0.1 }]',
+        _list_of(_is_table),
     ),
     "Literal['exact', 'shots']": ("a string", is_str),
     "Literal['none', 'readout', 'full']": ("a string", is_str),

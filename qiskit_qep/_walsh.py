@@ -6,9 +6,20 @@ A pass over memory costs more than all additions that the cache can do meanwhile
 """
 
 from ._native import U, jit
+from ._simd import (
+    BYTES,
+    REGISTERS,
+    hadamard_across,
+    hadamard_within,
+    load,
+    load_spread,
+    store,
+    store_spread,
+)
 from ._team import COLUMN, block_size, share, wait
 
-CACHED = 2048  # numbers that a transform finishes before the next: 16 kB of float64
+CACHED = 1 << 14  # bytes that a transform finishes before the next
+TILE = BYTES * REGISTERS
 
 
 @jit
@@ -17,13 +28,10 @@ def walsh_hadamard(a, mask):
 
     First within blocks of the first-level cache, then across them.
     """
-    block = min(U(a.size), U(CACHED))
+    block = min(U(a.size), U(CACHED // a.itemsize))
     for g in range(U(0), U(a.size), block):
-        part, half = a[g : g + block], U(1)
-        if block >= U(8) and mask & U(7) == U(7):
-            lowest_three(part)
-            half = U(8)
-        butterflies(part, half, mask)
+        part = a[g : g + block]
+        butterflies(part, within_tiles(part, mask), mask)
     butterflies(a, block, mask)
 
 
@@ -51,46 +59,34 @@ def transform(a, mask, team):
 
 
 @jit
+def within_tiles(a, mask):
+    """Transform by the bits within a tile if all are asked for; return the next bit."""
+    tile = U(TILE // a.itemsize)
+    inside = tile - U(1)
+    if U(a.size) < tile or mask & inside != inside:
+        return U(1)
+    for g in range(U(0), U(a.size), tile):
+        store(a, g, hadamard_across(hadamard_within(load(a, g))))
+    return tile
+
+
+@jit
 def butterflies(a, half, mask):
-    """Transform by the bits of mask from ``half`` on."""
+    """Transform by the bits of mask from ``half`` on, three in one pass if it can."""
+    lanes = U(BYTES // a.itemsize)
     while half < U(a.size):
-        two = half + half
-        if mask & half and mask & two and two < U(a.size):
-            for g in range(U(0), U(a.size), two + two):
-                rest = g + two
-                low, high = a[g : g + half], a[rest : rest + half]
-                double_butterfly(
-                    low, a[g + half : rest], high, a[rest + half : rest + two]
-                )
-            half = two
-        elif mask & half:
-            for g in range(U(0), U(a.size), two):
-                butterfly(a[g : g + half], a[g + half : g + two])
+        three, eight = U(7) * half, U(8) * half
+        if half >= lanes and eight <= U(a.size) and mask & three == three:
+            for g in range(U(0), U(a.size), eight):
+                for i in range(g, g + half, lanes):
+                    tile = hadamard_across(load_spread(a, i, half))
+                    store_spread(a, i, half, tile)
+            half = eight
+            continue
+        if mask & half:
+            for g in range(U(0), U(a.size), half + half):
+                butterfly(a[g : g + half], a[g + half : g + half + half])
         half += half
-
-
-@jit
-def double_butterfly(a, b, c, d):
-    """Transform by two bits in one pass over memory."""
-    for i in range(a.size):
-        w, x, y, z = a[i] + b[i], a[i] - b[i], c[i] + d[i], c[i] - d[i]
-        a[i], b[i], c[i], d[i] = w + y, x + z, w - y, x - z
-
-
-@jit
-def lowest_three(a):
-    """Transform by the three lowest bits, in registers."""
-    for g in range(U(0), U(a.size), U(8)):
-        a0, a1, a2, a3 = a[g], a[g + U(1)], a[g + U(2)], a[g + U(3)]
-        a4, a5, a6, a7 = a[g + U(4)], a[g + U(5)], a[g + U(6)], a[g + U(7)]
-        a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
-        a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
-        a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
-        a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
-        a[g], a[g + U(4)] = a0 + a4, a0 - a4
-        a[g + U(1)], a[g + U(5)] = a1 + a5, a1 - a5
-        a[g + U(2)], a[g + U(6)] = a2 + a6, a2 - a6
-        a[g + U(3)], a[g + U(7)] = a3 + a7, a3 - a7
 
 
 @jit

@@ -185,22 +185,23 @@ def lyapunov(variant, model, theta, x, y, beta):
 
 @dataclass(frozen=True, eq=False)
 class Wired:
-    """Coefficients c_0 + tanh(G w): knobs that leak into each other, and saturate."""
+    """Coefficients c_0 + c_1 tanh(G w / c_1): knobs leak into each other, saturate."""
 
     start: np.ndarray
     mixing: np.ndarray
     num_inputs: int
+    limit: float = 1.0
 
     @property
     def num_trainable(self):
         return len(self.start)
 
     def coefficients(self, theta, x):
-        each = self.start + np.tanh(self.mixing @ theta)
+        each = self.start + self.limit * np.tanh(self.mixing @ theta / self.limit)
         return np.hstack([np.tile(each, (len(x), 1)), x])
 
     def pullback(self, theta, x, v):
-        bent = 1 - np.tanh(self.mixing @ theta) ** 2
+        bent = 1 - np.tanh(self.mixing @ theta / self.limit) ** 2
         return (v[:, : len(bent)] * bent) @ self.mixing, v[:, len(bent) :]
 
     def initial(self, rng):
@@ -299,6 +300,30 @@ def test_a_device_teaches_itself(variant):
             theta = step.theta
         assert (np.diff(bounds) < 0).all()
         assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:nudge .* exceeds the gap:UserWarning")
+def test_a_device_teaches_itself_what_no_linear_model_can():
+    """Exclusive or, by a device whose wires are reversed at random."""
+    model = qep.models.transverse_field_ising(6, inputs=[0, 1], readout=[5])
+    parts = 15, 6, 6  # J, h, b: near the saddle at J = b = 0, but not at it
+    center, width = np.repeat([0, 0.4, 0], parts), np.repeat([0.05, 0.06, 0.05], parts)
+    x, y = qep.datasets.xor()
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        start = center + width * rng.standard_normal(len(center))
+        wires = np.diag(rng.choice([-1.0, 1.0], len(start)))
+        device = replace(model, parametrization=Wired(start, wires, 2, limit=1e3))
+        knobs, loss, steps = np.zeros(len(start)), 1.0, 0
+        while loss > 0.1 and steps < 300:
+            step = qep.agnostic(
+                device, knobs, x, y, compliance=0.05, nudge=qep.Nudge.centered(0.3)
+            )
+            knobs, loss, steps = step.theta, step.loss, steps + 1
+        assert loss < 0.1
+        right = qep.predict(device, knobs, x) * y
+        assert right.min() > 0.5
 
 
 # --- What is refused, what is warned of -----------------------------------------------

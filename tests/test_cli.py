@@ -136,11 +136,13 @@ kind = "cost_observable"
 """,
 }
 SETTLED["enumerated"] = SETTLED["annealed"]
-SETTLED["thermal"] = SETTLED["tensor_network"] = XOR[XOR.index("[model]") :]
+for kind in ("thermal", "lindblad", "tensor_network"):
+    SETTLED[kind] = XOR[XOR.index("[model]") :]
 ARGUMENTS = {
     "annealed": "temperatures = [3, 0.1]\nsweeps = 50",
     "relaxed": "tolerance = 1e-9",
     "thermal": "temperature = 0.5",
+    "lindblad": 'temperature = 0.5\njumps = [{ kind = "damping", rate = 0.2 }]',
     "tensor_network": "max_bond = 4",
 }
 

@@ -118,6 +118,27 @@ def test_a_name_that_is_nothing_is_refused(tmp_path, monkeypatch):
             qep.Thermal(2.0),
         ),
         (
+            '[equilibrium]\nkind = "lindblad"\ntemperature = 2\nrate = 3',
+            "equilibrium",
+            qep.Lindblad(temperature=2.0, rate=3.0),
+        ),
+        (
+            '[equilibrium]\nkind = "lindblad"\n'
+            '[[equilibrium.jumps]]\nkind = "damping"\nrate = 2\nexcited = 0.1\n'
+            '[[equilibrium.jumps]]\nkind = "dephasing"\nrate = 0.5',
+            "equilibrium",
+            qep.Lindblad(
+                qep.jumps.damping(2.0, excited=0.1) + qep.jumps.dephasing(0.5)
+            ),
+        ),
+        (
+            '[equilibrium]\nkind = "sampled"\nshots = 5\n[equilibrium.equilibrium]\n'
+            'kind = "lindblad"\njumps = [{ kind = "depolarizing", rate = 1 }]\n'
+            "temperature = 1",
+            "equilibrium",
+            qep.Sampled(5, qep.Lindblad(qep.jumps.depolarizing(1.0), temperature=1.0)),
+        ),
+        (
             '[equilibrium]\nkind = "tensor_network"\nmax_bond = 8',
             "equilibrium",
             qep.TensorNetwork(8),
@@ -162,6 +183,7 @@ def test_circuits_are_tables_too():
         (RAMP + ", steps = 2 }\nshots = 7", "aer", (qep.Ramp(steps=2), 7)),
         (RAMP + ", steps = 2 }\nshots = 7", "exact", qep.Exact()),
         (RAMP + ", steps = 2 }", None, qep.Prepared(qep.Ramp(steps=2))),
+        (RAMP + ", fourier = 4 }", None, qep.Prepared(qep.Ramp(fourier=4))),
     ],
 )
 def test_a_backend_decides_what_settles(table, backend, expected):
@@ -368,6 +390,23 @@ REFUSED_TABLES = [
     (
         '[equilibrium]\nkind = "relaxed"\npositions = [[0, 1], [2]]',
         r"positions should be a number, .*of one length, got \[\[0, 1\], \[2\]\]",
+    ),
+    ('[equilibrium]\nkind = "lindblad"', "nothing leads to a steady state; give one"),
+    (
+        '[equilibrium]\nkind = "lindblad"\njumps = { kind = "damping", rate = 1 }',
+        r"\[equilibrium\] jumps should be a list of tables such as \[{ kind = .damping",
+    ),
+    (
+        '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "dampng", rate = 1 }]',
+        r"\[equilibrium.jumps\] kind should be .* \(did you mean 'damping'\?\)",
+    ),
+    (
+        '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "damping", rate = -1 }]',
+        r"\[equilibrium.jumps\] rate should be a positive number, got -1.0",
+    ),
+    (
+        '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "damping" }]',
+        r"\[equilibrium.jumps\] needs rate, a finite number",
     ),
     (
         '[equilibrium]\nkind = "tensor_network"\nmax_bond = 0',

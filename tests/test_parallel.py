@@ -50,9 +50,17 @@ def test_threads_change_nothing(equilibrium, nudge, rows, resettle):
     assert np.array_equal(here.inputs, there.inputs)
 
 
-def test_processes_change_nothing():
+@pytest.mark.parametrize(
+    ("equilibrium", "nudge"),
+    [
+        (qep.Sampled(500), qep.Nudge.centered(0.02)),
+        (qep.Thermal(1.0, vectors=4), qep.Nudge.infinitesimal()),
+    ],
+    ids=["shots", "noisy response"],
+)
+def test_processes_change_nothing(equilibrium, nudge):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        here, there = gradients(qep.Sampled(500), pool, 2, qep.Nudge.centered(0.02))
+        here, there = gradients(equilibrium, pool, 2, nudge)
     assert here.stds.max() > 0
     assert np.array_equal(here.values, there.values)
     assert np.array_equal(here.slope_stds, there.slope_stds)

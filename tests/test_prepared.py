@@ -9,7 +9,6 @@ from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BackendSamplerV2,
     BaseSamplerV2,
-    BitArray,
     StatevectorSampler,
 )
 from qiskit.quantum_info import SparsePauliOp
@@ -17,9 +16,6 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2
 
 import qiskit_qep as qep
-import reference
-from qiskit_qep._pauli import PauliTerms
-from qiskit_qep.runtime.groups import measurement_settings
 
 RAMP = qep.Ramp(time=3, steps=6)
 BIND = {"backend_options": {"runtime_parameter_bind_enable": True}}
@@ -146,23 +142,6 @@ def test_requests_and_answers_are_pure_functions(network):
         qep.build_pub(circuit, model.operators, angles[:, :-1])
     with pytest.raises(ValueError, match=r"should have 3 qubits, .* got 2"):
         qep.measurement_circuit(QuantumCircuit(2), model.operators)
-
-
-@pytest.mark.parametrize("shots", [1, 7, 900])
-def test_histograms_say_what_tallies_do(monkeypatch, shots):
-    rng = np.random.default_rng(shots)
-    operators, _ = reference.general(rng, 3)
-    operators.append(SparsePauliOp(["III", "ZII"], [0.7, 1.0]))
-    num_settings = len(measurement_settings(PauliTerms.of(operators)))
-    array = rng.integers(0, 8, (4, num_settings, shots, 1)).astype(np.uint8)
-    bits = BitArray(array, 3)
-    quick = qep.read_counts(operators, bits)
-    monkeypatch.setattr("qiskit_qep.runtime.requests.HISTOGRAM", 0)
-    slow = qep.read_counts(operators, bits)
-    np.testing.assert_allclose(quick.values, slow.values, atol=1e-12)
-    np.testing.assert_allclose(quick.covariance, slow.covariance, atol=1e-12)
-    assert quick.shots == slow.shots == shots * num_settings
-    assert np.abs(quick.values[:-1]).max() > 0.01
 
 
 def test_a_setting_costs_one_angle():

@@ -15,8 +15,8 @@ from scipy import stats
 import qiskit_qep as qep
 from qiskit_qep import _sampling
 from qiskit_qep._pauli import PauliTerms
-from qiskit_qep.equilibria.sampled import draw, probabilities
-from qiskit_qep.runtime import counts
+from qiskit_qep.equilibria import _shots
+from qiskit_qep.runtime.counts import constants, operator_moments, sample_moments
 from qiskit_qep.runtime.groups import measurement_settings
 from reference import expectations, gapped, general, string, total
 
@@ -232,11 +232,19 @@ PAIR = (["ZZ", "IX", "XI", "IZ", "ZI"], [0.3, 0.4, 0.5, 0.3, 0.1], ["ZI"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [qep.Nudge.centered, qep.Nudge.one_sided])
-def test_error_bars_with_a_measured_slope_of_one_readout(make):
+@pytest.mark.parametrize(
+    "nudge",
+    [
+        qep.Nudge.centered(0.2),
+        qep.Nudge.one_sided(0.2),
+        qep.Nudge.one_sided(0.08).normalized(),  # as strong, the slope being 0.4
+    ],
+    ids=repr,
+)
+def test_error_bars_with_a_measured_slope_of_one_readout(nudge):
     # b = .2 keeps the response linear in the slope, as the error bars assume.
-    g = equal_samples(*PAIR, [0.2], make(0.2))
-    given_slope = equal_samples(*PAIR, [0.2], make(0.2), known_slope=True)
+    g = equal_samples(*PAIR, [0.2], nudge)
+    given_slope = equal_samples(*PAIR, [0.2], nudge, known_slope=True)
     assert np.abs(g.values).min() > 0.1
     check_spread(g.inputs, g.inputs_stds**2)
     check_spread(given_slope.inputs, given_slope.inputs_stds**2)
@@ -557,49 +565,77 @@ def test_a_setting_says_its_basis():
     assert [s.basis(4) for s in found] == ["XYZZ"]
 
 
+def settings_of(*labels):
+    return measurement_settings(PauliTerms.of([SparsePauliOp(p) for p in labels]))
+
+
 @pytest.mark.parametrize("basis", ["ZZZ", "XXX", "YYY", "XYZ", "ZXY", "YZZ"])
 @pytest.mark.parametrize("real", [True, False])
-def test_probabilities_are_those_of_the_turned_state(basis, real):
+def test_probabilities_are_those_of_the_turned_states(basis, real):
     rng = np.random.default_rng(1)
-    state = rng.normal(size=8) + 0j
-    state = state.real.copy() if real else state + 1j * rng.normal(size=8)
-    state /= np.linalg.norm(state)
-    before = state.copy()
-    (setting,) = measurement_settings(PauliTerms.of([SparsePauliOp(basis)]))
-    found = probabilities(state, setting)
-    found = found / found.sum()
-    expected = np.abs(rotation(basis) @ state) ** 2
-    assert np.ptp(expected) > 0.05
-    np.testing.assert_allclose(found, expected, atol=1e-14)
-    assert found.sum() == pytest.approx(1, abs=1e-15)
-    np.testing.assert_array_equal(state, before)
+    states = rng.normal(size=(2, 3, 8)) + 0j
+    states = states.real.copy() if real else states + 1j * rng.normal(size=(2, 3, 8))
+    states /= np.linalg.norm(states, axis=2, keepdims=True)
+    before = states.copy()
+    populations = np.array([[0.5, 0.2, 0.3], [1.0, 0.0, 0.0]])
+    found = _shots.probabilities(states, populations, settings_of(basis))
+    expected = np.abs(states @ rotation(basis).T) ** 2
+    expected = (populations[:, :, None] * expected).sum(axis=1)
+    assert np.ptp(expected, axis=1).min() > 0.05
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-14)
+    np.testing.assert_allclose(found.sum(axis=2), 1.0, atol=1e-15)
+    np.testing.assert_array_equal(states, before)
+
+
+@pytest.mark.parametrize(("letter", "real"), [("X", True), ("X", False), ("Y", False)])
+def test_many_qubits_are_turned_in_single_precision(letter, real):
+    rng = np.random.default_rng(2)
+    singles = rng.normal(size=(16, 2)) + (0 if real else 1j) * rng.normal(size=(16, 2))
+    singles /= np.linalg.norm(singles, axis=1, keepdims=True)
+    state = reduce(np.kron, singles)  # the last factor is qubit 0
+    assert len(state) >= _shots.SINGLE_DIM
+    points = np.sort(rng.random((1, 1, 40_000)))
+    seen = _shots.draw(
+        state[None, None], np.ones((1, 1)), settings_of(16 * letter), points
+    )
+    ones = np.abs(singles @ TO_Z[letter].T)[::-1, 1] ** 2
+    share = (seen[0, 0][:, None] >> np.arange(16, dtype=np.uint64) & np.uint64(1)).mean(
+        axis=0
+    )
+    deviation = (share - ones) / np.sqrt(ones * (1 - ones) / 40_000 + 1e-12)
+    assert np.abs(deviation).max() < 5
+    assert np.ptp(ones) > 0.3
 
 
 # -- drawing --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "shots", "repeats"),
-    [(8, 1000, 1), (256, 63, 200)],
-    ids=["multinomial", "sorted uniforms"],
-)
-def test_shots_are_drawn_from_their_probabilities(size, shots, repeats):
+def drawn(chances, shots, rng, ways):
+    """Draw shots of a state with some chances, by one of two ways; return a tally."""
+    state, pure = np.sqrt(chances)[None, None], np.ones((1, 1))
+    asked = state, pure, settings_of("Z" * (len(chances).bit_length() - 1))
+    if ways == "multinomial":
+        return _shots.tallies(*asked, shots, [rng])[0, 0]
+    points = np.sort(rng.random((1, 1, shots)))
+    return np.bincount(_shots.draw(*asked, points)[0, 0], minlength=len(chances))
+
+
+@pytest.mark.parametrize("way", ["multinomial", "points"])
+def test_shots_are_drawn_from_their_probabilities(way):
     rng = np.random.default_rng(1)
-    probability = rng.dirichlet(np.ones(size))
-    probability[[0, 3, size - 1]] = 0  # also at both ends
-    probability /= probability.sum()
-    tally = np.zeros(size)
-    for _ in range(repeats):
-        outcomes, counts = draw(probability, shots, rng)
-        assert counts.sum() == shots
-        assert len(outcomes) == len(counts) == len(set(outcomes.tolist()))
-        assert counts.min() > 0
-        tally[outcomes] += counts
-    possible = probability > 0
+    chances = rng.dirichlet(np.ones(64))
+    chances[[0, 3, 63]] = 0  # also at both ends
+    chances /= chances.sum()
+    tally = np.zeros(64)
+    for _ in range(100):
+        seen = drawn(chances, 200, rng, way)
+        assert seen.sum() == 200
+        tally += seen
+    possible = chances > 0
     assert tally[~possible].sum() == 0
-    expected = shots * repeats * probability[possible]
+    expected = 20_000 * chances[possible]
     assert stats.chisquare(tally[possible], expected).pvalue > 1e-4
-    uniform = np.full(possible.sum(), shots * repeats / possible.sum())
+    uniform = np.full(possible.sum(), 20_000 / possible.sum())
     assert stats.chisquare(tally[possible], uniform).pvalue < 1e-6
 
 
@@ -619,47 +655,98 @@ def test_points_fall_where_a_search_puts_them(size, shots, seed):
     assert np.all(weights[found] > 0)
 
 
-@given(shots=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
-def test_disagreements_are_those_of_the_signs(shots, seed):
-    rng = np.random.default_rng(seed)
-    outcomes, supports = (rng.integers(0, 2**30, n, np.uint64) for n in (shots, 7))
-    odd = np.bitwise_count(outcomes[:, None] & supports) % 2
-    expected = (odd[:, :, None] != odd[:, None, :]).sum(axis=0)
-    np.fill_diagonal(expected, odd.sum(axis=0))
-    found = _sampling.disagreements(outcomes, supports)
-    np.testing.assert_array_equal(found, expected)
+def test_few_bitstrings_are_counted_and_many_are_placed():
+    class Counts:
+        """A generator that can only draw histograms."""
 
+        def multinomial(self, shots, chances):
+            return np.full(chances.shape, shots // chances.shape[-1])
 
-def test_moments_of_few_and_of_many_repeats_are_alike(monkeypatch):
-    rng = np.random.default_rng(0)
-    outcomes, supports = (
-        np.arange(16, dtype=np.uint64),
-        np.arange(1, 9, dtype=np.uint64),
-    )
-    tally = rng.integers(1, 9, 16)
-    ways = []
-    for few in (0, 100):
-        monkeypatch.setattr(counts, "FEW_REPEATS", few)
-        ways.append(counts.string_moments(outcomes, tally, supports))
-    assert np.abs(ways[0][0]).max() > 0.05
-    for a, b in zip(*ways, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-14)
-
-
-def test_both_ways_to_draw_are_taken():
-    class Deaf:
+    class Points:
         """A generator that can only draw uniform numbers."""
 
-        def random(self, shots):
-            return np.linspace(0, 1, shots, endpoint=False)
+        def random(self, out):
+            out[:] = np.linspace(0, 1, out.size, endpoint=False).reshape(out.shape)
 
-    probability = np.append(0.0, np.full(255, 1 / 255))
-    outcomes, counts = draw(probability, 63, Deaf())
-    assert counts.sum() == 63
-    assert outcomes.dtype == np.uint64
-    assert outcomes.min() > 0  # the uniform number 0 is no outcome of probability 0
-    with pytest.raises(AttributeError, match="multinomial"):
-        draw(probability, 64, Deaf())
+    terms = PauliTerms.of([SparsePauliOp("ZZZZ"), SparsePauliOp("ZIII")])
+    state, pure = np.full((1, 1, 16), 0.25), np.ones((1, 1))
+    for shots, generator in ((64, Counts()), (48, Points())):
+        values, _, count = _shots.bitstrings(terms, state, pure, shots, [generator])
+        np.testing.assert_allclose(values, 0.0, atol=1e-15)
+        assert count == shots
+        other = Points() if shots == 64 else Counts()
+        with pytest.raises(AttributeError, match=r"multinomial|random"):
+            _shots.bitstrings(terms, state, pure, shots, [other])
+
+
+def test_rows_that_are_too_many_for_memory_are_drawn_in_parts(monkeypatch):
+    rng = np.random.default_rng(3)
+    terms = PauliTerms.of([SparsePauliOp("ZX"), SparsePauliOp("IZ")])
+    states = rng.normal(size=(5, 1, 4))
+    asked = terms, states, np.ones((5, 1))
+    for shots in (3, 40):
+        whole = _shots.bitstrings(*asked, shots, generators(1, 5))
+        with monkeypatch.context() as patch:
+            patch.setattr(_shots, "AT_ONCE", 16)
+            parts = _shots.bitstrings(*asked, shots, generators(1, 5))
+        for a, b in zip(whole, parts, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert np.ptp(whole[0]) > 0.1
+
+
+# -- moments --------------------------------------------------------------------------
+
+
+def slow_moments(terms, settings, outcomes):
+    """Add up what every shot says of every string, as a matrix of signs."""
+    values = np.tile(constants(terms), (len(outcomes), 1))
+    covariance = np.zeros((*values.shape, values.shape[1]))
+    for b, row in enumerate(outcomes):
+        for setting, shots in zip(settings, row, strict=True):
+            odd = np.bitwise_count(shots[:, None] & setting.supports) & 1
+            means, errors = sample_moments(1.0 - 2.0 * odd, np.ones(len(shots), int))
+            weights = setting.weights.toarray()
+            values[b] += weights @ means
+            covariance[b] += weights @ errors @ weights.T
+    return values, covariance
+
+
+@pytest.mark.parametrize("num_qubits", [1, 3, 9])
+@pytest.mark.parametrize("shots", [1, 2, 63, 65, 900])
+def test_moments_are_those_of_the_signs(num_qubits, shots):
+    rng = np.random.default_rng([num_qubits, shots])
+    operators = [*general(rng, num_qubits)[0], SparsePauliOp("I" * num_qubits, 0.7)]
+    operators.append(SparsePauliOp(["Z" * num_qubits, "I" * num_qubits], [1.0, 0.5]))
+    terms = PauliTerms.of(operators)
+    every = measurement_settings(terms)
+    outcomes = rng.integers(0, terms.dim, (3, len(every), shots), np.uint64)
+    found = operator_moments(terms, every, outcomes)
+    histogram = np.array(
+        [[np.bincount(s, minlength=terms.dim) for s in row] for row in outcomes]
+    ).astype(np.uint64)
+    counted = operator_moments(terms, every, histogram, shots)
+    for a, b, c in zip(
+        found, slow_moments(terms, every, outcomes), counted, strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-13)
+        np.testing.assert_array_equal(a, c)  # whole numbers are added, in any order
+    assert np.abs(found[0]).max() > 0.05
+
+
+@given(shots=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
+def test_two_ways_to_add_up_pairs_are_alike(shots, seed):
+    rng = np.random.default_rng(seed)
+    outcomes = rng.integers(0, 2**9, shots, np.uint64)
+    supports = rng.choice(np.arange(1, 2**9, dtype=np.uint64), 7, replace=False)
+    signs = 1 - 2 * (np.bitwise_count(outcomes[:, None] & supports) & 1).astype(int)
+    expected = signs.T @ signs
+    np.fill_diagonal(expected, signs.sum(axis=0))
+    by_words, by_transform = np.empty((2, 7, 7))
+    _sampling.agree_by_words(outcomes, supports, by_words)
+    tally = np.bincount(outcomes, minlength=2**9).astype(float)
+    _sampling.agree_by_transform(tally, supports, by_transform)
+    np.testing.assert_array_equal(by_words, expected)
+    np.testing.assert_array_equal(by_transform, expected)
 
 
 def test_a_single_shot():

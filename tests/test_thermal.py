@@ -1,9 +1,12 @@
 """Thermal states: against matrix exponentials, closed forms, and their limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qiskit.quantum_info import SparsePauliOp
 from scipy.linalg import expm
 from scipy.special import logsumexp
 
@@ -232,23 +235,91 @@ def test_a_nudge_is_held_against_gap_and_temperature():
 # --- Random vectors -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("draw", "num_qubits"), [("ising", 8), ("general", 5)])
-@pytest.mark.parametrize("temperature", [0.4, 3.0])
+def check_errors(found, exact):
+    """Reported errors are those seen over many rows: neither too small nor too large.
+
+    The numbers of one row are correlated; their mean is as uncertain as that of so many
+    independent ones.
+    """
+    rows = len(found)
+    error = found.values - exact
+    assert np.abs(error / found.stds).max() < 6  # of 60 rows of 15 to 60 numbers
+    independent = 1 / np.mean(np.corrcoef(error.T) ** 2)
+    ratio = np.mean((error**2).mean(axis=0) / (found.stds**2).mean(axis=0))
+    assert ratio == pytest.approx(1.0, abs=4 * np.sqrt(2 / (rows * independent)))
+
+
+@pytest.mark.parametrize(("draw", "num_qubits"), [("ising", 8), ("general", 4)])
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_random_vectors_are_right_within_honest_errors(draw, num_qubits, temperature):
     rng = np.random.default_rng(7)
     operators, row = getattr(reference, draw)(rng, num_qubits)
+    direction = rng.standard_normal(len(row))
     exact = qep.Thermal(temperature)(operators, row[None]).values
-    rows = np.repeat(row[None], 60, axis=0)
-    settle = qep.Thermal(temperature, vectors=24)
+    change = respond(qep.Thermal(temperature), operators, row, direction)
+    rows, directions = np.tile(row, (60, 1)), np.tile(direction, (60, 1))
+    settle = qep.Thermal(temperature, vectors=32)
     phase = settle(operators, rows, rng=generators(60))
-    deviation = (phase.values - exact) / phase.stds
     assert np.abs(exact).max() > 0.1
-    assert np.abs(deviation).max() < 5.5  # of 60 times 30 to 60 numbers
-    # Neither too small nor too large; the values of one row are correlated.
-    assert np.mean(deviation**2) == pytest.approx(1.0, abs=0.25)
-    scatter = np.cov(phase.values.T).diagonal()
-    ratio = np.mean(phase.stds**2, axis=0) / scatter
-    assert np.median(ratio) == pytest.approx(1.0, abs=0.25)
+    check_errors(phase, exact)
+    assert np.abs(change).max() > 0.1
+    check_errors(settle.response(phase, operators, rows, directions), change)
+
+
+@pytest.mark.parametrize("draw", [reference.ising, reference.general])
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 5.0])
+def test_their_fluctuation_is_the_derivative_of_their_values(draw, temperature):
+    rng = np.random.default_rng(3)
+    operators, row = draw(rng, 4)
+    direction = rng.standard_normal(len(row))
+    settle = qep.Thermal(temperature, vectors=3)
+
+    def value(t):
+        return settle(operators, (row + t * direction)[None], rng=generators(1))
+
+    (expected,) = reference.five_point(lambda t: value(t[0]).values[0], [0.0])
+    exact = respond(qep.Thermal(temperature), operators, row, direction)
+    assert np.abs(expected).max() > 0.1
+    assert np.abs(expected - exact).max() > 0.01
+    found = settle.response(value(0.0), operators, row[None], direction[None])
+    np.testing.assert_allclose(found.values[0], expected, atol=1e-7)
+
+
+class Forgetful:
+    """Random vectors whose response does not tell what it shares with the values."""
+
+    def __init__(self, settle):
+        self.settle = settle
+
+    def __call__(self, *args, **how):
+        return self.settle(*args, **how)
+
+    def response(self, *args):
+        return replace(self.settle.response(*args), cross_covariance=None)
+
+
+@pytest.mark.parametrize("offset", [-0.5, 0.5])
+def test_slope_and_response_of_the_same_vectors_err_together(offset):
+    operators = [-SparsePauliOp(label) for label in ("ZZ", "IX", "XI", "IZ", "ZI")]
+    row, batch = [0.3, 0.4, 0.5, 0.3, 0.1], 200
+    model = qep.Model(operators, inputs=operators, readout=["ZI"])
+    theta, x = np.zeros(len(row)), np.tile(row, (batch, 1))
+    y = qep.predict(model, theta, row, equilibrium=qep.Thermal(0.5)) - offset
+
+    def ratios(settle):
+        g = qep.gradient(
+            model, theta, x, np.tile(y, (batch, 1)),
+            equilibrium=settle, nudge=EXACT, seed=1,
+        )  # fmt: skip
+        return g, g.inputs.var(axis=0) / (g.inputs_stds**2).mean(axis=0)
+
+    settle = qep.Thermal(0.5, vectors=64)
+    g, true = ratios(settle)
+    _, forgetful = ratios(Forgetful(settle))
+    assert g.norm > 1
+    # What they share may make an error smaller, which is not taken off.
+    assert true.max() == pytest.approx(1.0, abs=0.2)
+    assert np.abs(forgetful - 1).max() > 0.3
 
 
 def test_more_vectors_are_more_precise():
@@ -263,10 +334,19 @@ def test_more_vectors_are_more_precise():
 def test_cold_vectors_are_the_ground_state():
     rng = np.random.default_rng(1)
     operators, row = reference.gapped(rng, reference.ising, 6, bound=0.5)
+    direction = rng.standard_normal(len(row))
     exact = qep.Exact()(operators, row[None])
     settle = qep.Thermal(exact.gap[0] / 60, vectors=2)
     phase = settle(operators, row[None], rng=generators(1))
     np.testing.assert_allclose(phase.values, exact.values, atol=1e-8)
+    change = settle.response(phase, operators, row[None], direction[None])
+    expected = respond(qep.Exact(), operators, row, direction)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(change.values[0], expected, atol=1e-8)
+    hottest = qep.Thermal(np.inf, vectors=2)
+    phase = hottest(operators, row[None], rng=generators(1))
+    change = hottest.response(phase, operators, row[None], direction[None])
+    assert not change.values.any()
 
 
 def test_the_way_is_chosen_by_size(network, monkeypatch):
@@ -312,9 +392,3 @@ def test_the_error_bars_of_shots_are_right(vectors):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         qep.Thermal(*arguments)
-
-
-def test_random_vectors_have_no_fluctuation_rule(network):
-    settle = qep.Thermal(1.0, vectors=4)
-    with pytest.raises(TypeError, match=r"random vectors for 3 qubits; use Nudge\."):
-        qep.gradient(*network, equilibrium=settle, nudge=EXACT, seed=0)

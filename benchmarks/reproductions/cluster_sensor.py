@@ -83,11 +83,9 @@ def initial(rng: np.random.Generator) -> Array:
     return np.concatenate([rng.uniform(-BOUND, BOUND, 36), rng.standard_normal(15)])
 
 
-def accuracies(model: qep.Model, theta: Array, x: Array, y: Array) -> tuple[float, ...]:
-    """Return how often the likeliest phase is right, and how often one shot is."""
-    p = qep.predict(model, theta, x)
-    chosen = p.argmax(axis=1) == y.argmax(axis=1)
-    return float(chosen.mean()), float((p * y).sum(axis=1).mean())
+def accuracies(p: Array, y: Array) -> tuple[NDArray[np.bool_], Array]:
+    """Return where the likeliest phase is right, and how often one shot is."""
+    return p.argmax(axis=1) == y.argmax(axis=1), (p * y).sum(axis=1)
 
 
 def levels(theta: Array) -> Array:
@@ -105,11 +103,12 @@ def learn(
     model, rng = qep.models.cluster_sensor(), np.random.default_rng(seed)
     theta, optimizer = initial(rng), qep.adam(0.01)
     memory = optimizer.init(theta)
-    test = qep.datasets.cluster_ising(200, seed=10_000 + seed)
+    new, phases = qep.datasets.cluster_ising(200, seed=10_000 + seed)
     curve = {}
     for batch in range(batches + 1):
         if batch % EVERY == 0:
-            curve[batch] = accuracies(model, theta, *test)
+            scores = accuracies(qep.predict(model, theta, new), phases)
+            curve[batch] = tuple(float(score.mean()) for score in scores)
         x, y = qep.datasets.cluster_ising(10, seed=int(rng.integers(1 << 31)))
         draw = int(rng.integers(1 << 31))
         measured = qep.gradient(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import qiskit_qep as qep
 
+from .cluster_sensor import accuracies
 from .table import Line, show, spread
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def learn(seed: int, batches: int) -> Array:
     return next(islice(states, batches, None)).theta
 
 
-def accuracies(theta: Array, seed: int, points: int = 200) -> dict[str, float]:
+def scores_by_place(theta: Array, seed: int, points: int = 200) -> dict[str, float]:
     """Return what is right at new points: choices, by place, and single shots."""
     x, y = qep.datasets.kitaev_honeycomb(points, seed=10_000 + seed)
     p = qep.predict(qep.models.kitaev_sensor(), theta, x, equilibrium=AFRESH)
-    right, far = p.argmax(axis=1) == y.argmax(axis=1), abs(x.max(axis=1) - 2) > NEAR
+    (right, shots), far = accuracies(p, y), abs(x.max(axis=1) - 2) > NEAR
     found = {
         "right choices": right.mean(),
         f"right choices, {NEAR} from boundaries": right[far].mean(),
-        "right shots": (p * y).sum(axis=1).mean(),
+        "right shots": shots.mean(),
     }
     found |= {
         f"right choices in {phase}": right[y[:, k] == 1].mean()
@@ -73,7 +74,7 @@ def run(seeds: int | None = None, *, full: bool = False) -> None:
         begun = time.perf_counter()
         with warnings.catch_warnings():  # a torus this small is nearly degenerate
             warnings.simplefilter("ignore")
-            scores.append(accuracies(learn(seed, batches), seed))
+            scores.append(scores_by_place(learn(seed, batches), seed))
         seconds.append(time.perf_counter() - begun)
         print(f"seed {seed}: {scores[-1]}", flush=True)
     lines = [

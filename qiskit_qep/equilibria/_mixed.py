@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._model import pauli_terms
-from ..runtime.counts import operator_moments
-from ..runtime.groups import measurement_settings
-from .sampled import draw, probabilities
+from . import _shots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +52,7 @@ def bitstrings(
     .. math:: P(i) = \sum_n p_n |\langle i|U_g|n\rangle|^2
 
     Args:
-        phase: Its state is the vectors n as rows, and p.
+        phase: Its state begins with the vectors n as rows, and p.
         operators: What is measured.
         shots: Per setting.
         rng: One generator per row.
@@ -63,20 +61,10 @@ def bitstrings(
         Values, their covariance, and the number of shots per row. What the phase is
         uncertain about is added to the covariance.
     """
+    vectors, populations = phase.state[:2]
+    seen = np.where(populations > UNPOPULATED, populations, 0.0)
     terms = pauli_terms(operators)
-    settings = measurement_settings(terms)
-    vectors, populations = phase.state
-    values = np.empty(phase.values.shape)
-    covariance = np.empty((*phase.values.shape, len(operators)))
-    for b, generator in enumerate(rng):
-        seen = np.flatnonzero(populations[b] > UNPOPULATED)
-        tallies = []
-        for setting in settings:
-            born = (
-                populations[b, n] * probabilities(vectors[b, n], setting) for n in seen
-            )
-            tallies.append(draw(np.sum(list(born), axis=0), shots, generator))
-        values[b], covariance[b] = operator_moments(terms, settings, tallies)
+    values, covariance, count = _shots.bitstrings(terms, vectors, seen, shots, rng)
     if phase.covariance is not None:
         covariance += phase.covariance
-    return values, covariance, shots * len(settings)
+    return values, covariance, count

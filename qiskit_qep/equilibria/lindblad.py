@@ -139,8 +139,9 @@ class Lindblad:
             "settle; use Nudge.chebyshev, or Nudge.infinitesimal without a nudge",
         )
         terms = pauli_terms(operators)
+        around = self._surroundings(terms.num_qubits)
         settled = []
-        for b, made in enumerate(self._generators(terms, coefficients)):
+        for b, made in enumerate(_generators(terms, coefficients, *around)):
             rho = made.solve()
             if start is None and self.temperature is None:
                 _check_unique(b, made, rho)
@@ -184,6 +185,7 @@ class Lindblad:
             direction: d lambda, same shape.
         """
         terms, T = pauli_terms(operators), self.temperature or 1.0
+        around = self._surroundings(terms.num_qubits)
         strength = np.abs(terms.hamiltonian(direction, identity=False).rows).sum(axis=1)
         step = STEP * T / np.maximum(strength, 1e-300)
         v, p = phase.state
@@ -191,11 +193,11 @@ class Lindblad:
         change = np.zeros(rho.shape, complex)
         for weight, n in ((8.0, 1), (-8.0, -1), (-1.0, 2), (1.0, -2)):
             near = coefficients + n * step[:, None] * direction
-            for b, made in enumerate(self._generators(terms, near)):
+            for b, made in enumerate(_generators(terms, near, *around)):
                 image = made.back(made.apply(made.rotated(rho[b])))
                 change[b] += weight / (12.0 * step[b]) * image
         values = np.empty(coefficients.shape)
-        for b, made in enumerate(self._generators(terms, coefficients)):
+        for b, made in enumerate(_generators(terms, coefficients, *around)):
             moved = made.back(made.solve(-made.rotated(change[b]), trace=0.0))
             populations, vectors = np.linalg.eigh(moved)
             rows = np.ascontiguousarray(vectors.T)
@@ -213,28 +215,32 @@ class Lindblad:
         """Measure bitstrings of the mixed state; see ``Equilibrium``."""
         return bitstrings(phase, operators, shots, rng)
 
-    def _generators(
-        self, terms: PauliTerms, coefficients: NDArray[Any]
-    ) -> Iterator[Generator]:
-        """Return the generators of all rows, each built when it is asked for."""
-        n = terms.num_qubits
+    def _surroundings(self, n: int) -> tuple[NDArray[Any], Bath | None]:
+        """Return what acts on n qubits whatever H is: all jumps, and the bath."""
         if n > MAX_QUBITS:
             raise ValueError(
                 f"Lindblad settles density matrices of up to {MAX_QUBITS} qubits, got "
                 f"{n}; use Prepared on a noisy simulator, or Thermal without noise"
             )
+        empty = np.zeros((0, 1 << n, 1 << n), complex)
         noise = [_matrix(k, jump, n) for k, jump in enumerate(self.jumps)]
-        empty = np.zeros((0, terms.dim, terms.dim), complex)
-        bath = None
-        if self.temperature is not None:
-            pauli = np.sqrt(0.5 * self.rate)  # X and Y both cool
-            couplings = [
-                _matrix(0, SparsePauliOp([letter], [pauli]), n) for letter in "XYZ"
-            ]
-            bath = Bath(np.concatenate(couplings), self.temperature)
         together = np.concatenate([empty, *noise])
-        h = terms.hamiltonian(coefficients, identity=False).dense()
-        return (Generator.of(one, together, bath) for one in h)
+        if self.temperature is None:
+            return together, None
+        pauli = np.sqrt(0.5 * self.rate)  # X and Y both cool
+        couplings = [_matrix(0, SparsePauliOp([a], [pauli]), n) for a in "XYZ"]
+        return together, Bath(np.concatenate(couplings), self.temperature)
+
+
+def _generators(
+    terms: PauliTerms,
+    coefficients: NDArray[Any],
+    noise: NDArray[Any],
+    bath: Bath | None,
+) -> Iterator[Generator]:
+    """Return the generators of all rows, each built when it is asked for."""
+    h = terms.hamiltonian(coefficients, identity=False).dense()
+    return (Generator.of(one, noise, bath) for one in h)
 
 
 def _matrix(k: int, jump: SparsePauliOp, num_qubits: int) -> NDArray[Any]:

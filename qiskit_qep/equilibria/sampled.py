@@ -9,20 +9,13 @@ import numpy as np
 
 from .._equilibrium import Equilibrium, Phase, refuse_complex
 from .._model import pauli_terms
-from ..runtime.counts import operator_moments
-from ..runtime.groups import Setting, measurement_settings
+from ._shots import bitstrings
 from .exact import Exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-
-MULTINOMIAL = 1 << 12  # outcomes; measured with 10^4 shots
-# From here states are turned in float32, five times as fast at 2^20. Probabilities are
-# then off by 1e-7 in all, which 10^13 shots would show.
-SINGLE_DIM = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -122,57 +115,5 @@ class Sampled:
                 f"Sampled needs a state of 2^{terms.num_qubits} amplitudes per row, "
                 f"got {self.equilibrium!r} with shape {states.shape}"
             )
-        settings = measurement_settings(terms)
-        values = np.empty(coefficients.shape)
-        covariance = np.empty((*coefficients.shape, coefficients.shape[1]))
-        for b, generator in enumerate(rng):
-            tallies = [
-                draw(probabilities(states[b], setting), shots, generator)
-                for setting in settings
-            ]
-            values[b], covariance[b] = operator_moments(terms, settings, tallies)
-        return values, covariance, shots * len(settings)
-
-
-def probabilities(state: NDArray[Any], setting: Setting) -> NDArray[Any]:
-    """Return the weight of every bitstring of a state measured in a setting.
-
-    Weights are probabilities times the squared length of the state and a power of two.
-    """
-    if not setting.flips:
-        squares = np.square(state.real)
-        return np.asarray(
-            squares if np.isrealobj(state) else squares + np.square(state.imag)
-        )
-    from .. import _sampling
-
-    in_y = setting.flips & setting.signs
-    if in_y:  # S^dagger on the qubits measured in Y
-        index = np.arange(len(state), dtype=np.uint64)
-        turns = np.bitwise_count(index & np.uint64(in_y))
-        state = state * np.array([1, -1j, -1, 1j])[turns % 4]
-    parts = [state] if np.isrealobj(state) else [state.real, state.imag]
-    kind = np.float32 if len(state) >= SINGLE_DIM else np.float64
-    turned: NDArray[Any] = np.array(parts, kind)
-    _sampling.born(turned, np.uint64(setting.flips))
-    return np.asarray(turned[0])
-
-
-def draw(
-    weights: NDArray[Any], shots: int, rng: np.random.Generator
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Draw shots and return the distinct outcomes with their counts.
-
-    A multinomial draw takes 40 ns per outcome; with many of them it is quicker to place
-    sorted uniform numbers among the cumulated weights.
-    """
-    if len(weights) <= min(MULTINOMIAL, 4 * shots):
-        tally = rng.multinomial(shots, weights / weights.sum())
-        outcomes = np.flatnonzero(tally)
-        return outcomes.astype(np.uint64), tally[outcomes]
-    from .. import _sampling
-
-    found = np.empty(shots, np.uint64)
-    _sampling.place(weights, np.sort(rng.random(shots)), found)
-    first = np.flatnonzero(np.append(True, found[1:] != found[:-1]))
-    return found[first], np.diff(np.append(first, shots))
+        pure = np.ones((len(states), 1))
+        return bitstrings(terms, states[:, None], pure, shots, rng)

@@ -9,8 +9,8 @@ import numpy as np
 
 from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
+from . import _purified
 from ._mixed import bitstrings, of_levels, scale
-from ._purified import jackknife, purified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,8 @@ class Thermal:
     its stencils converge only up to the zeros of Z at complex nudges, and for two
     levels those are where a ground state with this gap would have its exceptional
     points. With ``Nudge.infinitesimal()`` the gradient is the fluctuation rule, without
-    any nudge. For T far below the gap ``Exact()`` gives the same and is quicker.
+    any nudge; with random vectors it needs fewer of them than a nudge. For T far below
+    the gap ``Exact()`` gives the same and is quicker.
 
     Attributes:
         temperature: T, in the units of H; positive, perhaps infinite.
@@ -111,17 +112,14 @@ class Thermal:
         if count:
             if rng is None:
                 rng = [np.random.default_rng() for _ in coefficients]
-            vectors, weights, gaps = purified(h, self.temperature, count, rng)
-        else:
-            energies, vectors = _levels(h)
-            gaps = energies[:, 1] - energies[:, 0]
-            weights = np.exp(-(energies - energies[:, :1]) / self.temperature)
-        parts = weights[:, :, None] * of_levels(terms, vectors, vectors)
+            return _purified.settle(terms, h, self.temperature, count, rng)
+        energies, vectors = _levels(h)
+        weights = np.exp(-(energies - energies[:, :1]) / self.temperature)
         populations = weights / weights.sum(axis=1, keepdims=True)
+        parts = populations[:, :, None] * of_levels(terms, vectors, vectors)
         return Phase(
-            parts.sum(axis=1) / weights.sum(axis=1)[:, None],
-            covariance=jackknife(parts, weights) if count else None,
-            gap=scale(gaps, self.temperature),
+            parts.sum(axis=1),
+            gap=scale(energies[:, 1] - energies[:, 0], self.temperature),
             state=(vectors, populations),
         )
 
@@ -131,7 +129,7 @@ class Thermal:
         operators: Sequence[Any],
         coefficients: NDArray[Any],
         direction: NDArray[Any],
-    ) -> Array:
+    ) -> Array | Phase:
         r"""Return d<A_k> along a direction: the fluctuation of A with -dH.
 
         .. math::
@@ -142,7 +140,16 @@ class Thermal:
             \langle m|\,dH - \langle dH\rangle\,|n\rangle
 
         with -p/T for the fraction where levels are equal: the product of Kubo and Mori.
-        Where everything commutes it is -Cov(A, dH) / T.
+        Where everything commutes it is -Cov(A, dH) / T. With random vectors it is
+
+        .. math::
+            d\langle A\rangle \approx 2\,\mathrm{Re}
+            \frac{\sum_r \langle\phi_r|A - \langle A\rangle|d\phi_r\rangle}
+                 {\sum_r \langle\phi_r|\phi_r\rangle}, \qquad
+            |d\phi_r\rangle = -\int_0^{1/2T}\! ds\,
+            e^{-(1/2T - s)H}\, dH\, e^{-sH}|r\rangle,
+
+        the exact derivative of the values that the same vectors gave.
 
         Args:
             phase: What ``self`` returned for these coefficients.
@@ -150,17 +157,18 @@ class Thermal:
             coefficients: Shape (batch, num_operators).
             direction: d lambda, same shape.
 
-        Raises:
-            TypeError: With random vectors, which do not know all levels.
+        Returns:
+            Shape (batch, num_operators); with random vectors a ``Phase`` of it with its
+            covariances.
         """
         terms = pauli_terms(operators)
-        if self._count(terms.num_qubits):
-            raise TypeError(
-                f"the fluctuation rule needs all levels, but {self!r} takes random "
-                f"vectors for {terms.num_qubits} qubits; use Nudge.centered"
-            )
         h = terms.hamiltonian(coefficients, identity=False)
-        dh = terms.hamiltonian(direction, identity=False).dense()
+        turn = terms.hamiltonian(direction, identity=False)
+        count = self._count(terms.num_qubits)
+        if count:
+            how = (self.temperature, count, phase.state[2])
+            return _purified.respond(terms, h, turn, *how)
+        dh = turn.dense()
         vectors, p = phase.state
         energies = _energies(h, vectors)
         distance = np.abs(energies[:, :, None] - energies[:, None, :])

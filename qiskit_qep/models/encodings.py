@@ -78,13 +78,15 @@ def position_grid(
               = -\frac{\Delta}{2} \sum_q 2^q Z_q, \qquad p = F^\dagger\, p_k F
 
     Potentials are diagonal, and of quadratic forms contain Z and ZZ only, however many
-    points there are; momenta are diagonal behind the Fourier transform F. The error
-    falls exponentially with ``points`` while the grid holds the state in positions,
-    up to extent, and in momenta, up to pi D / (2 extent). Every mode takes log2(D)
-    qubits, from qubit 0 on; modes that no operator acts on, of clamped atoms, take
-    none. A ``Variational`` finds such states; a ``Ramp`` keeps them if it starts from
-    single oscillators, ``Ramp(driver=qubits.fixed)`` where all atoms are anchored, and
-    loses them from 8 points on if it starts from fields: see ``fidelity_report``.
+    points there are; so do momenta behind the Fourier transform F, which is how
+    ``Ramp(fourier=points)`` applies them. The error falls exponentially with
+    ``points`` while the grid holds the state in positions, up to extent, and in
+    momenta, up to pi D / (2 extent). Every mode takes log2(D) qubits, from qubit 0 on;
+    modes that no operator acts on, of clamped atoms, take none. A ``Variational`` finds
+    such states; a ``Ramp`` keeps them if it starts from single oscillators,
+    ``Ramp(driver=qubits.fixed, fourier=points)`` where all atoms are anchored, and can
+    lose them from 8 points on if it starts from fields, or from 16 on by Pauli strings,
+    without ``fourier``: see ``fidelity_report``.
 
     Args:
         model: Its operators are ``QuadraticForm``.
@@ -102,8 +104,14 @@ def position_grid(
         >>> import qiskit_qep as qep
         >>> springs = qep.models.oscillator_network(
         ...     [1.0, 1.0], anchors=1.0, inputs=[0], readout=[1])
-        >>> qep.models.position_grid(springs, 8, extent=3.5).trainable[0].num_qubits
+        >>> qubits = qep.models.position_grid(springs, 8, extent=3.5)
+        >>> qubits.trainable[0].num_qubits
         6
+        >>> ramp = qep.Prepared(qep.Ramp(driver=qubits.fixed, fourier=8))
+        >>> p, exact = (qep.predict(m, [0.5], [[0.3]], equilibrium=e).item()
+        ...     for m, e in ((qubits, ramp), (springs, qep.Gaussian())))
+        >>> abs(p - exact) < 0.01
+        True
     """
     _refuse_size(points)
     modes, n = _modes(model), model.operators[0].num_modes

@@ -42,7 +42,7 @@ class Block:
 
     def mean(self, flip: int, sign: int) -> float:
         """Return <P> of the part of a Pauli string that lies in the block."""
-        images = _times(self.local(flip), self.local(sign), self.state)
+        images = times(self.local(flip), self.local(sign), self.state)
         return float(np.vdot(self.state, images).real)
 
     def rotations(self) -> list[tuple[int, int, float]]:
@@ -58,10 +58,10 @@ class Block:
         chance, found = np.abs(self.state) ** 2, []
         for q in reversed(range(len(self.qubits))):
             zero, one = chance.reshape(-1, 2, 1 << q).sum(axis=2).T
-            turns = _walsh(2.0 * np.arctan2(np.sqrt(one), np.sqrt(zero)))
+            turns = walsh(2.0 * np.arctan2(np.sqrt(one), np.sqrt(zero)))
             found += [(1 << q, 1 << q | s << q + 1, a) for s, a in enumerate(turns)]
         phases = np.where(chance > NOTHING, np.angle(self.state), 0.0)
-        found += [(0, s, -2.0 * a) for s, a in enumerate(_walsh(phases)) if s]
+        found += [(0, s, -2.0 * a) for s, a in enumerate(walsh(phases)) if s]
         return [
             (self._spread(flip), self._spread(sign), float(angle))
             for flip, sign, angle in found
@@ -156,7 +156,7 @@ def _solved(qubits: tuple[int, ...], strings: Any, weights: Array) -> Block:
     one = np.eye(1 << len(qubits), dtype=complex)
     block, h = Block(qubits, one[0]), np.zeros_like(one)
     for (flip, sign), c in zip(strings, weights, strict=True):
-        h += c * _times(block.local(int(flip)), block.local(int(sign)), one)
+        h += c * times(block.local(int(flip)), block.local(int(sign)), one)
     # Of a real matrix real amplitudes, so that no rounding decides between -pi and pi.
     levels, states = np.linalg.eigh(h if h.imag.any() else h.real)
     if levels[1] - levels[0] <= SAME * np.abs(levels).max():
@@ -168,7 +168,7 @@ def _solved(qubits: tuple[int, ...], strings: Any, weights: Array) -> Block:
     return Block(qubits, (states[:, 0] * (abs(largest) / largest)).astype(complex))
 
 
-def _times(flip: int, sign: int, vectors: NDArray[Any]) -> NDArray[Any]:
+def times(flip: int, sign: int, vectors: NDArray[Any]) -> NDArray[Any]:
     """Return a Pauli string times vectors, shape (2^k, ...)."""
     bits = np.arange(len(vectors))
     phase = 1j ** ((flip & sign).bit_count() % 4) * _parity(sign, bits)
@@ -177,7 +177,8 @@ def _times(flip: int, sign: int, vectors: NDArray[Any]) -> NDArray[Any]:
     return images
 
 
-def _walsh(values: Array) -> Array:
+def walsh(values: Array) -> Array:
+    """Return the coefficients of Z strings in a diagonal, shape (2^k,)."""
     bits = np.arange(len(values))
     return np.asarray(_parity(bits[:, None], bits) @ values / len(values))
 

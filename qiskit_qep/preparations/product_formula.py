@@ -32,11 +32,13 @@ class ProductFormula:
         strings: s(g), the string of every rotation, shape (G,).
         layers: l(g), its layer, shape (G,).
         weights: w, the share of every slice in a layer, shape (num_layers, steps).
+        constants: What is added to the angles, shape (G,), or None.
     """
 
     strings: NDArray[np.int64]
     layers: NDArray[np.int64]
     weights: Array
+    constants: Array | None = None
 
     @staticmethod
     def of(
@@ -57,6 +59,36 @@ class ProductFormula:
             self.strings[kept], self.layers[kept] - 1, self.weights[1:]
         )
 
+    def behind(
+        self, frame: NDArray[np.int64], angles: Array, inside: NDArray[np.int64]
+    ) -> ProductFormula:
+        r"""Conjugate every layer of some strings by fixed rotations F.
+
+        .. math:: e^{-i K} \to F^\dagger e^{-i K} F
+
+        Args:
+            frame: Strings of F in order, which H has no coefficients of.
+            angles: Of F.
+            inside: Strings of K.
+        """
+        ends = np.flatnonzero(np.diff(self.layers)) + 1
+        strings, layers, constants = [], [], []
+        for rotations in np.split(np.arange(len(self.strings)), ends):
+            own = self.strings[rotations]
+            turns = np.zeros(len(own))
+            if np.isin(own, inside).all():
+                own = np.concatenate([frame, own, frame[::-1]])
+                turns = np.concatenate([angles, turns, -angles[::-1]])
+            strings.append(own)
+            layers.append(np.full(len(own), self.layers[rotations[0]]))
+            constants.append(turns)
+        return ProductFormula(
+            np.concatenate(strings),
+            np.concatenate(layers),
+            self.weights,
+            np.concatenate(constants),
+        )
+
     def angles(self, coefficients: Array, dt: float) -> Array:
         """Return phi, shape (batch, G).
 
@@ -65,7 +97,8 @@ class ProductFormula:
             dt: Length of a slice.
         """
         per_layer = 2.0 * dt * (self.weights @ coefficients)
-        return np.asarray(per_layer[:, self.layers, self.strings])
+        angles = np.asarray(per_layer[:, self.layers, self.strings])
+        return angles if self.constants is None else angles + self.constants
 
 
 def _layers(groups: int, steps: int, order: int) -> tuple[list[int], Array]:

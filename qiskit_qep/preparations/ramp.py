@@ -11,6 +11,7 @@ from .._model import pauli_terms
 from .._pauli import PauliTerms, PerOperators
 from .blocks import Start
 from .counterdiabatic import gauge_field
+from .fourier import Fourier, Strings
 from .product_formula import ProductFormula, commuting_groups
 from .rotations import Rotations
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
     from qiskit.quantum_info import SparsePauliOp
+    from scipy.sparse import csr_array
 
     from .._equilibrium import Phase
 
@@ -80,9 +82,15 @@ class Ramp:
         counterdiabatic: Whether to add the local gauge field, two Y rotations per qubit
             and step, that undoes much of what the speed excites (Sels and Polkovnikov,
             2017). It takes no two-qubit gate; ``benchmarks.circuits`` has its effect.
+        fourier: Points of a ``models.position_grid``. What is diagonal in momenta, of H
+            and of a given driver, then acts behind a Fourier transform of every mode:
+            a slice is exp(-i dt V) F^+ exp(-i dt K) F, by rotations about X, Z and ZZ
+            alone. Pauli strings of K take more gates from 8 points on, do not commute
+            with each other, and need shorter slices the more points there are.
 
     Raises:
-        ValueError: If an argument is out of range, or the driver no such operator.
+        ValueError: If an argument is out of range, the driver no such operator, or an
+            operator not the sum that ``fourier`` takes.
 
     Example:
         >>> import numpy as np, qiskit_qep as qep
@@ -105,6 +113,7 @@ class Ramp:
     )
     driver: SparsePauliOp | None = None
     counterdiabatic: bool = False
+    fourier: int | None = None
 
     follow = False  # a nudged state is prepared afresh, beside its free one
 
@@ -120,6 +129,14 @@ class Ramp:
             raise ValueError(
                 f"schedule should be 'gentle', 'linear', 'smooth' or a function, got "
                 f"{self.schedule!r}"
+            )
+        points = self.fourier
+        if points is not None and (points < 2 or points & (points - 1)):
+            raise ValueError(f"fourier should be a power of two above 1, got {points}")
+        if points is not None and self.counterdiabatic:
+            raise ValueError(
+                f"fourier={points} excludes counterdiabatic=True: the gauge field of "
+                "qubits is none of oscillators"
             )
         ends = self._progress(np.array([0.0, 1.0]))
         if not np.allclose(ends, [0.0, 1.0], atol=1e-9):
@@ -158,9 +175,9 @@ class Ramp:
         terms = pauli_terms(operators)
         layout = self._layout(terms)
         target = np.zeros((len(coefficients), len(layout.flips)))
-        target[:, layout.own] = (terms.weights.T @ coefficients.T).T[:, layout.kept]
+        target[:, layout.own] = (layout.weights.T @ coefficients.T).T
         driver, begin = np.zeros(target.shape), layout.begin
-        driver[:, layout.driver] = layout.weights
+        driver[:, layout.driver] = layout.strength
         if self.driver is None:  # no qubit has to turn round
             sense = np.where(target[:, layout.driver] > 0.0, -1.0, 1.0)
             driver[:, layout.driver] *= sense
@@ -186,7 +203,8 @@ class Ramp:
     def _layout(self, terms: PauliTerms) -> _Layout:
         given = self.driver
         made_of = None if given is None else str(given.to_list(array=True).tolist())
-        key = (self.steps, self.order, self.counterdiabatic, made_of)
+        how = (self.steps, self.order, self.counterdiabatic, self.fourier)
+        key = (*how, made_of)
         known = _known.setdefault(terms, {})
         if key not in known:
             known[key] = _lay_out(terms, self)
@@ -198,26 +216,27 @@ class _Layout:
     """Which strings a ramp turns about, in which order.
 
     Attributes:
-        flips: X mask of every string of driver, gauge field and H.
+        flips: X mask of every string of driver, gauge field and H, and of those of a
+            Fourier transform, that H has no coefficients of.
         signs: Z mask.
-        kept: Numbers of the strings of H that are not the identity.
-        own: Where they are in flips.
         driver: Where the driver's strings are.
-        weights: Their coefficients; a default driver's times s_q, row by row.
-        begin: The angles that turn |0> into the driver's ground state, likewise.
+        strength: Their coefficients; a default driver's times s_q, row by row.
         gauge: Where Y of every qubit is, if there is a gauge field.
+        own: Where the strings of H are that are not the identity.
+        weights: Their share in every operator, shape (num_operators, len(own)).
+        begin: The angles that turn |0> into the driver's ground state, as ``strength``.
         formula: The product formula.
         rotations: Those to the driver's ground state, then the formula's.
     """
 
-    flips: NDArray[np.uint64]
-    signs: NDArray[np.uint64]
-    kept: NDArray[np.int64]
-    own: NDArray[np.int64]
+    flips: Masks
+    signs: Masks
     driver: NDArray[np.int64]
-    weights: Array
-    begin: Array
+    strength: Array
     gauge: NDArray[np.int64]
+    own: NDArray[np.int64]
+    weights: csr_array
+    begin: Array
     formula: ProductFormula
     rotations: Rotations
 
@@ -226,41 +245,55 @@ _known: PerOperators[dict[tuple[Any, ...], _Layout]] = PerOperators()
 
 
 def _lay_out(terms: PauliTerms, ramp: Ramp) -> _Layout:
-    size = terms.num_qubits
-    qubit = np.left_shift(np.uint64(1), np.arange(size, dtype=np.uint64))
-    given = ramp.driver
+    size, given = terms.num_qubits, ramp.driver
     start = Start.fields(size) if given is None else Start.of(given, size)
-    turns = np.array(
-        [(flip, sign) for flip, sign, _ in start.turns], np.uint64
-    ).reshape(-1, 2)
-    kept = np.flatnonzero((terms.flips | terms.signs) != 0)
-    number: dict[tuple[int, int], int] = {}
-
-    def add(flips: Masks, signs: Masks) -> NDArray[np.int64]:
-        pairs = zip(flips.tolist(), signs.tolist(), strict=True)
-        return np.array([number.setdefault(p, len(number)) for p in pairs], int)
-
-    driver = add(start.flips, start.signs)
-    gauge = add(qubit, qubit) if ramp.counterdiabatic else np.array([], int)
-    own = add(terms.flips[kept], terms.signs[kept])
-    flips, signs = np.array(list(number), np.uint64).reshape(-1, 2).T.copy()
-    groups = commuting_groups(flips, signs)
+    driver = Strings.of(start.flips, start.signs, start.weights[None])
+    turned = range(size) if ramp.counterdiabatic else []
+    qubits = np.array([1 << q for q in turned], np.uint64)
+    gauge = Strings.of(qubits, qubits, np.zeros((0, len(qubits))))
+    own = Strings.of(terms.flips, terms.signs, terms.weights)
+    fourier = None if ramp.fourier is None else Fourier(ramp.fourier, size)
+    if fourier is not None:
+        own = fourier.split(own, "operator {}")
+        driver = driver if given is None else fourier.split(driver, "driver")
+    (behind, flips, signs), places = _numbered(driver, gauge, own)
+    groups = []
+    for side in (0, 1):
+        (here,) = np.nonzero(behind == side)
+        groups += [here[g] for g in commuting_groups(flips[here], signs[here])]
     formula = ProductFormula.of(groups, ramp.steps, ramp.order)
     if start.is_eigenstate(flips[groups[0]], signs[groups[0]]):
         formula = formula.without_first_layer()
+    if fourier is not None:
+        x, z, angles = fourier.rotations()
+        frame = len(flips) + np.arange(len(x))
+        formula = formula.behind(frame, angles, np.flatnonzero(behind))
+        flips, signs = np.concatenate([flips, x]), np.concatenate([signs, z])
+    begin = np.array([turn[:2] for turn in start.turns], np.uint64).reshape(-1, 2)
     return _Layout(
         flips=flips,
         signs=signs,
-        kept=kept,
-        own=own,
-        driver=driver,
-        weights=start.weights,
+        driver=places[0],
+        strength=driver.weights.toarray()[0],
+        gauge=places[1],
+        own=places[2],
+        weights=own.weights,
         begin=np.array([angle for _, _, angle in start.turns]),
-        gauge=gauge,
         formula=formula,
         rotations=Rotations(
             size,
-            np.concatenate([turns[:, 0], flips[formula.strings]]),
-            np.concatenate([turns[:, 1], signs[formula.strings]]),
+            np.concatenate([begin[:, 0], flips[formula.strings]]),
+            np.concatenate([begin[:, 1], signs[formula.strings]]),
         ),
     )
+
+
+def _numbered(*sums: Strings) -> tuple[Masks, list[NDArray[np.int64]]]:
+    """Return all strings once, as columns behind, flip and sign, and where they are."""
+    number: dict[tuple[int, ...], int] = {}
+    places = []
+    for s in sums:
+        keys = map(tuple, np.stack([s.behind, s.flips, s.signs], axis=1).tolist())
+        found = [number.setdefault(key, len(number)) for key in keys]
+        places.append(np.array(found, int))
+    return np.array(list(number), np.uint64).reshape(-1, 3).T.copy(), places

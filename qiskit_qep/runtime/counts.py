@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,56 +13,67 @@ if TYPE_CHECKING:
 
     from .._pauli import PauliTerms
     from .groups import Setting
-    from .readout import Readout
 
     Array = NDArray[np.float64]
 
 
-FEW_REPEATS = 12  # shots per outcome up to which bits are quicker than products
+WORD = 64  # shots whose parities one machine word has
+# What a bitstring of a histogram's transform takes, and 64 shots' sorting into words,
+# in units of what a pair of strings takes per word.
+TRANSFORM, SORT = 16, 6000
 
 
-def string_moments(
-    outcomes: NDArray[np.uint64],
-    counts: NDArray[np.int64],
-    supports: NDArray[np.uint64],
+def operator_moments(
+    terms: PauliTerms,
+    settings: Sequence[Setting],
+    seen: NDArray[np.uint64],
+    shots: int | None = None,
 ) -> tuple[Array, Array]:
-    r"""Estimate Pauli strings that share shots, and the covariance of the estimates.
+    r"""Estimate operators from shots, and the covariance of the estimates.
 
     .. math::
         \bar s_a = \frac1T \sum_t s_a^{(t)}, \qquad
         \mathrm{Cov}_{ab} = \frac{\overline{s_a s_b} - \bar s_a \bar s_b}{T - 1}
         + \frac{4\,\delta_{ab}}{(T + 1)^2}
 
-    The last term is what one more shot could change, the square of the largest: no
-    number of equal outcomes proves that a value is exactly one.
+    of the strings a, b that a setting measures. The last term is what one more shot
+    could change, the square of the largest: no number of equal outcomes proves that a
+    value is exactly one. Settings are independent, operators within one are not.
+
+    All sums over shots are whole numbers, and every row is worked out alone, so that a
+    batch may be cut anywhere without changing a bit.
 
     Args:
-        outcomes: Distinct bitstrings as integers, qubit q is bit q.
-        counts: How often each was seen, same shape; T is their sum.
-        supports: Bit mask of every string in the measured basis, shape (k,).
+        terms: The operators' Pauli strings.
+        settings: Their measurement settings.
+        seen: Every shot as a number, qubit q is bit q; shape (batch, num_settings,
+            shots). Or, with ``shots`` given, how often each of the 2^N numbers was
+            seen, (batch, num_settings, 2^N).
+        shots: T, of histograms.
 
     Returns:
-        Means, shape (k,), and their covariance, shape (k, k).
+        Values, shape (batch, num_operators), and their covariances.
     """
-    shots = int(counts.sum())
-    if shots > FEW_REPEATS * len(outcomes):
-        return sample_moments(_signs(outcomes, supports), counts)
-    from .. import _sampling
+    from .. import _kernels, _sampling
 
-    differ = _sampling.disagreements(np.repeat(outcomes, counts), supports)
-    means = 1.0 - 2.0 * np.diagonal(differ) / shots
-    products = 1.0 - 2.0 * differ / shots
-    np.fill_diagonal(products, 1.0)
-    return means, _covariance(means, products, np.ones(len(means)), shots)
+    counted, T = shots is not None, shots or seen.shape[2]
+    values = np.tile(constants(terms), (len(seen), 1))
+    covariance = np.zeros((*values.shape, values.shape[1]))
+    for s, setting in enumerate(settings):
+        by_words = -(-T // WORD) * (len(setting.supports) ** 2 + SORT)
+        by_transform = TRANSFORM * terms.dim
+        dim = terms.dim if counted or by_transform <= by_words else 0
+        asked = s, seen, counted, T, setting.supports, setting.rows
+
+        def work(first: int, last: int, asked: Any = asked, dim: int = dim) -> None:
+            room = np.empty(dim)
+            _sampling.moments(*asked, room, values, covariance, first, last)
+
+        _kernels.over_rows(work, len(seen), min(by_words, by_transform))
+    return values, covariance
 
 
-def _signs(outcomes: NDArray[np.uint64], supports: NDArray[np.uint64]) -> Array:
-    """Return what every outcome says of every string, 1 or -1."""
-    parity = np.bitwise_count(outcomes[:, None] & supports) & 1
-    return np.asarray(1.0 - 2.0 * parity)
-
-
-def _constants(terms: PauliTerms) -> Array:
+def constants(terms: PauliTerms) -> Array:
     """Return the multiple of the identity in every operator, which needs no shot."""
     identity = (terms.flips | terms.signs) == 0
     return np.asarray(terms.weights @ identity.astype(float))
@@ -77,86 +88,6 @@ def sample_moments(samples: Array, counts: NDArray[np.int64]) -> tuple[Array, Ar
     """
     shots = int(counts.sum())
     means = counts @ samples / shots
-    products = (samples.T * counts) @ samples / shots
-    return means, _covariance(means, products, np.abs(samples).max(axis=0), shots)
-
-
-def _covariance(means: Array, products: Array, largest: Array, shots: int) -> Array:
-    """Return the covariance of means, with what one more shot could change."""
-    spread = products - np.outer(means, means)
-    return np.asarray(
-        spread / max(shots - 1, 1) + np.diag((2.0 * largest / (shots + 1)) ** 2)
-    )
-
-
-def histogram_moments(
-    terms: PauliTerms, settings: Sequence[Setting], outcomes: NDArray[np.uint64]
-) -> tuple[Array, Array]:
-    """Do what ``operator_moments`` does, for all rows of a small register at once.
-
-    A shot says a_k(i) of operator k in a setting, so that histograms of the 2^N
-    bitstrings i give all values by one product of matrices, and all covariances by
-    another.
-
-    Args:
-        terms: The operators' Pauli strings.
-        settings: Their measurement settings.
-        outcomes: Every shot as a number, shape (batch, num_settings, shots).
-
-    Returns:
-        Values, shape (batch, num_operators), and their covariances.
-    """
-    batch, _, shots = outcomes.shape
-    values = np.tile(_constants(terms), (batch, 1))
-    covariance = np.zeros((*values.shape, values.shape[1]))
-    first = terms.dim * np.arange(batch)[:, None]
-    index = np.arange(terms.dim, dtype=np.uint64)
-    for s, setting in enumerate(settings):
-        cells = (first + outcomes[:, s].astype(np.int64)).ravel()
-        tally = np.bincount(cells, minlength=batch * terms.dim) / shots
-        tally = tally.reshape(batch, terms.dim)
-        weights = setting.weights.toarray().T
-        says = _signs(index, setting.supports) @ weights
-        means = tally @ says
-        products = says.T @ (tally[:, :, None] * says)
-        spread = products - means[:, :, None] * means[:, None, :]
-        unseen = weights.T @ weights * (2.0 / (shots + 1)) ** 2
-        values += means
-        covariance += spread / max(shots - 1, 1) + unseen
-    return values, covariance
-
-
-def operator_moments(
-    terms: PauliTerms,
-    settings: Sequence[Setting],
-    tallies: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
-    readout: Readout | None = None,
-) -> tuple[Array, Array]:
-    """Combine the counts of all settings into operators' values and their covariance.
-
-    Args:
-        terms: The operators' Pauli strings.
-        settings: The measurement settings of ``terms``.
-        tallies: For every setting, its distinct outcomes and their counts.
-        readout: Errors to take out, if any; what is uncertain about them enters the
-            covariance, in all settings alike.
-
-    Returns:
-        Values, shape (num_operators,), and covariance, (num_operators, num_operators);
-        settings are independent, operators within one are not.
-    """
-    values = _constants(terms)
-    covariance = np.zeros((len(values), len(values)))
-    by_rates = np.zeros(1)  # derivatives of the values, (num_operators, 2 N)
-    for setting, (outcomes, counts) in zip(settings, tallies, strict=True):
-        weights = setting.weights
-        if readout is None:
-            means, errors = string_moments(outcomes, counts, setting.supports)
-        else:
-            means, errors, slopes = readout.moments(outcomes, counts, setting.supports)
-            by_rates = by_rates + weights @ slopes
-        values += weights @ means
-        covariance += weights @ (weights @ errors).T
-    if readout is not None:
-        covariance += by_rates @ readout.covariance @ by_rates.T
-    return values, covariance
+    spread = (samples.T * counts) @ samples / shots - np.outer(means, means)
+    unseen = 2.0 * np.abs(samples).max(axis=0) / (shots + 1)
+    return means, spread / max(shots - 1, 1) + np.diag(unseen**2)

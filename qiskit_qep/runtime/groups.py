@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,12 @@ class Setting:
     strings: NDArray[np.int64]
     supports: NDArray[np.uint64]
     weights: csr_array
+
+    @cached_property
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """The weights as compiled loops read them: begins, strings, weights."""
+        w = self.weights
+        return w.indptr.astype(np.int64), w.indices.astype(np.int64), w.data
 
     def basis(self, num_qubits: int) -> str:
         """Return the basis as a label, qubit 0 rightmost."""

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from .counts import sample_moments
+from .counts import constants, sample_moments
 from .seeds import innermost
 from .transpiled import QUBITS_OF_PUB
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from qiskit.primitives import BitArray
+
+    from .._pauli import PauliTerms
+    from .groups import Setting
 
     Array = NDArray[np.float64]
 
@@ -93,7 +98,7 @@ class Readout:
         counts: NDArray[np.int64],
         supports: NDArray[np.uint64],
     ) -> tuple[Array, Array, Array]:
-        r"""Estimate Pauli strings that share shots, as ``string_moments`` does.
+        r"""Estimate Pauli strings that share shots, as ``operator_moments`` does.
 
         .. math::
             \frac{\partial \langle P \rangle}{\partial a_q} =
@@ -126,6 +131,30 @@ class Readout:
         scale = inside / contrast[:, None]
         slopes = np.vstack([scale * (means + without), scale * (means - without)])
         return means, covariance, slopes.T
+
+    def operator_moments(
+        self,
+        terms: PauliTerms,
+        settings: Sequence[Setting],
+        outcomes: NDArray[np.uint64],
+    ) -> tuple[Array, Array]:
+        """Do what ``counts.operator_moments`` does, without the errors of readout.
+
+        What is uncertain about these enters the covariance, in all settings alike.
+        """
+        values = np.tile(constants(terms), (len(outcomes), 1))
+        covariance = np.zeros((*values.shape, values.shape[1]))
+        for value, spread, row in zip(values, covariance, outcomes, strict=True):
+            by_rates = np.zeros((len(value), len(self.rates)))
+            for setting, shots in zip(settings, row, strict=True):
+                weights = setting.weights
+                tally = np.unique(shots, return_counts=True)
+                means, errors, slopes = self.moments(*tally, setting.supports)
+                by_rates += weights @ slopes
+                value += weights @ means
+                spread += weights @ (weights @ errors).T
+            spread += by_rates @ self.covariance @ by_rates.T
+        return values, covariance
 
 
 @cache

@@ -10,11 +10,11 @@ from qiskit.circuit import ParameterVector
 
 from .._equilibrium import Phase
 from .._model import pauli_terms
-from .counts import histogram_moments, operator_moments
+from .counts import operator_moments
 from .groups import measurement_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-HISTOGRAM = 512  # bitstrings up to which whole histograms are quicker than tallies
 BASIS = "basis"  # the name of the basis change's parameters
 
 
@@ -123,18 +122,15 @@ def read_counts(
         )
     outcomes = integers(bits)
 
-    def phase(errors: Readout | None) -> Phase:
-        if errors is None and terms.dim <= HISTOGRAM:
-            values, covariance = histogram_moments(terms, settings, outcomes)
-        else:
-            tallies = ([_tally(shots) for shots in row] for row in outcomes)
-            moments = [operator_moments(terms, settings, t, errors) for t in tallies]
-            values, covariance = map(np.array, zip(*moments, strict=True))
+    def phase(moments: Callable[..., tuple[Array, Array]]) -> Phase:
+        values, covariance = moments(terms, settings, outcomes)
         shots = bits.num_shots * len(settings)
         return Phase(values, covariance=covariance, shots=shots)
 
-    raw = phase(None)
-    return raw if readout is None else replace(phase(readout), raw=raw)
+    raw = phase(operator_moments)
+    if readout is None:
+        return raw
+    return replace(phase(readout.operator_moments), raw=raw)
 
 
 def integers(bits: BitArray) -> NDArray[np.uint64]:
@@ -143,13 +139,6 @@ def integers(bits: BitArray) -> NDArray[np.uint64]:
     for k in range(bits.array.shape[-1]):  # bytes, the most significant first
         out = (out << np.uint64(8)) | bits.array[..., k]
     return out
-
-
-def _tally(
-    outcomes: NDArray[np.uint64],
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    distinct, counts = np.unique(outcomes, return_counts=True)
-    return distinct, counts
 
 
 def _basis_angles(
