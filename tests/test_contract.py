@@ -234,7 +234,9 @@ TABLE = {
 @pytest.fixture(params=TABLE.values(), ids=TABLE)
 def row(request):
     if request.param.needs:
-        pytest.importorskip(request.param.needs, reason="pip install netket")
+        pytest.importorskip(
+            request.param.needs, reason="the extra of this row is not installed"
+        )
     return request.param
 
 
