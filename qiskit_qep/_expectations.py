@@ -8,9 +8,9 @@ serves nobody is left. For all Z and ZZ that is about 4 passes instead of N.
 
 import numpy as np
 
-from ._kernels import TILE_BYTES
 from ._native import U, inline, jit
 from ._simd import (
+    TILE_BYTES,
     add_product,
     inner,
     load,

@@ -27,7 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._native import U, address_of, call, inline, jit
-from ._simd import add_product, add_scaled, inner, load, load_flipped, store, zero
+from ._simd import (
+    TILE_BYTES,
+    add_product,
+    add_scaled,
+    inner,
+    load,
+    load_flipped,
+    store,
+    zero,
+)
 from ._team import (
     BLOCK_BITS,
     COLUMN,
@@ -41,7 +50,6 @@ from ._team import (
 )
 from ._walsh import transform
 
-TILE_BYTES = 256  # what _simd holds in registers
 WORTH_A_THREAD = 1 << 20  # numbers: starting threads takes a millisecond when busy
 KEPT_BYTES = 1 << 23  # of memory that a thread keeps for its next call
 _kept = threading.local()

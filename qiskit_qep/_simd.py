@@ -13,6 +13,7 @@ from numba.extending import intrinsic, models, register_model
 
 REGISTERS = 8
 BYTES = 32  # of a register: AVX2; for other processors LLVM splits or joins them
+TILE_BYTES = REGISTERS * BYTES
 FAST = ("reassoc", "contract", "nsz")
 
 

@@ -8,7 +8,7 @@ A pass over memory costs more than all additions that the cache can do meanwhile
 from ._native import U, jit
 from ._simd import (
     BYTES,
-    REGISTERS,
+    TILE_BYTES,
     hadamard_across,
     hadamard_within,
     load,
@@ -19,7 +19,6 @@ from ._simd import (
 from ._team import COLUMN, block_size, share, wait
 
 CACHED = 1 << 14  # bytes that a transform finishes before the next
-TILE = BYTES * REGISTERS
 
 
 @jit
@@ -61,7 +60,7 @@ def transform(a, mask, team):
 @jit
 def within_tiles(a, mask):
     """Transform by the bits within a tile if all are asked for; return the next bit."""
-    tile = U(TILE // a.itemsize)
+    tile = U(TILE_BYTES // a.itemsize)
     inside = tile - U(1)
     if U(a.size) < tile or mask & inside != inside:
         return U(1)
