@@ -216,12 +216,14 @@ def test_values_of_random_networks(num_spins):
 
 def machine(operators, phase, exact):
     """Return values of the machine's own state, from all of its amplitudes."""
+    import jax
+
     from qiskit_qep.equilibria import _neural
 
     terms = pauli_terms(operators)
     bits = np.arange(terms.dim)[:, None] >> np.arange(terms.num_qubits) & 1
     net = _neural.network(terms.num_qubits, SETTLE.alpha)
-    log = np.array(net.log(phase.state[-1][0], 1.0 - 2.0 * bits))
+    log = np.array(jax.jit(net.log)(phase.state[-1][0], 1.0 - 2.0 * bits))
     psi = np.exp(log - log.max()) * np.sign(exact.state[0][0])
     psi = psi[None] / np.linalg.norm(psi)
     return terms.expectations(psi, psi)[0]
