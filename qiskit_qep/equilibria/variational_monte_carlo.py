@@ -49,9 +49,10 @@ class VariationalMonteCarlo:
 
     Valid where the machine reaches the ground state: ``Phase.residual`` is the norm of
     H psi - E psi, the square root of the variance of the energy. Standard errors are
-    those of the samples; what the machine cannot express is not in them. Where a vector
-    of 2^N fits into memory ``Exact()`` is quicker and has no noise. Loading NetKet
-    switches JAX to 64 bits in the whole process.
+    those of the samples; what the machine cannot express is not in them, and a response
+    of less than 1 / samples may be no more than its noise. Where a vector of 2^N fits
+    into memory ``Exact()`` is quicker and has no noise. Loading NetKet switches JAX to
+    64 bits in the whole process.
 
     Attributes:
         samples: Samples of every step, of the values, and of the response.
