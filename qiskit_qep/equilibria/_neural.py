@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from .._pauli import PauliTerms
 
 COUNTED = 12  # qubits up to which samples are independent: all amplitudes are at hand
-FEW = (
-    10  # qubits up to which p is 1; beyond, N (2 - p)^2 and so the weights' spread stay
-)
+FEW = 10  # qubits up to which p is 1; beyond, N (2 - p)^2 stays, the weights' spread
 THERMALIZE = 100  # sweeps of every chain before its samples
 ALL_FLIP = 0.1  # of all moves: wells are often each other's mirror image
 SLOW, FAST = 1.0, 200.0  # imaginary time of the first and last step, over sum |lambda|
