@@ -1,0 +1,120 @@
+r"""Gradients by variational Monte Carlo: ``python -m benchmarks.neural_states``.
+
+Two tables against ``Exact``. The first is one complete network of six spins, settled
+again and again: how far a gradient is off, and how far its error bar says it is, by the
+response of shared samples and by centred nudges of samples apart. The second are other
+networks, each once: longer chains and complete ones. An error of a gradient is its
+length over that of the exact one; z is a component's error over its standard error,
+whose mean square is 1 where error bars are right.
+
+Needs the extra [vmc].
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import qiskit_qep as qep
+
+from .report import markdown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+NUDGES = {
+    "shared samples": qep.Nudge.infinitesimal(),
+    **{f"centred, {b}": qep.Nudge.centered(b) for b in (0.1, 0.03, 0.01)},
+}
+NETWORKS = {"chain": (12, 16, 20), "complete": (8, 12, 16)}
+SAMPLES = 4096
+
+
+def network(num_spins: int, edges: str, seed: int) -> tuple[qep.Model, Array]:
+    """Return a network with one input and one readout, and parameters of it."""
+    rng = np.random.default_rng([num_spins, seed])
+    model = qep.models.transverse_field_ising(
+        num_spins,
+        edges=None if edges == "complete" else edges,
+        inputs=[0],
+        readout=[num_spins // 2],
+    )
+    couplings = model.num_trainable - 2 * num_spins
+    strength = 1.5 / np.sqrt(num_spins) if edges == "complete" else 0.5
+    J = strength * rng.standard_normal(couplings)
+    h, b = rng.uniform(0.8, 1.2, num_spins), 0.3 * rng.standard_normal(num_spins)
+    return model, np.concatenate([J, h, b])
+
+
+def errors(
+    model: qep.Model, theta: Array, nudge: qep.Nudge, seed: int
+) -> tuple[float, float, Array]:
+    """Return a gradient's relative error, the error it claims, and all z."""
+    task = model, theta, [[1.0]], [[1.0]]
+    exact = qep.gradient(*task, nudge=qep.Nudge.infinitesimal()).values
+    settle = qep.VariationalMonteCarlo(SAMPLES)
+    found = qep.gradient(*task, nudge=nudge, equilibrium=settle, seed=seed)
+    off, length = found.values - exact, np.linalg.norm(exact)
+    claimed = np.hypot(found.stds, found.slope_stds)
+    return (
+        float(np.linalg.norm(off) / length),
+        float(np.linalg.norm(claimed) / length),
+        off / claimed,
+    )
+
+
+def line(
+    name: str, found: list[tuple[float, float, Array]], seconds: float
+) -> list[str]:
+    """Return a row of a table: root mean squares over seeds."""
+    off, claimed = (
+        np.sqrt(np.mean(np.square(column)))
+        for column in list(zip(*found, strict=True))[:2]
+    )
+    z = np.concatenate([each for *_, each in found])
+    return [
+        name,
+        f"{off:.3f}",
+        f"{claimed:.3f}",
+        f"{np.mean(z**2):.2f}",
+        f"{np.abs(z).max():.1f}",
+        f"{seconds / len(found):.1f} s",
+    ]
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = ArgumentParser(prog="python -m benchmarks.neural_states")
+    parser.add_argument("--seeds", type=int, default=10, help="of every row")
+    seeds = parser.parse_args().seeds
+    heads = ["", "error", "claimed", "mean z²", "largest z", "time"]
+    rows = []
+    model, theta = network(6, "complete", 0)
+    errors(model, theta, qep.Nudge.infinitesimal(), 0)  # compiles
+    for name, nudge in NUDGES.items():
+        begun = time.perf_counter()
+        found = [errors(model, theta, nudge, seed) for seed in range(seeds)]
+        rows.append(line(name, found, time.perf_counter() - begun))
+    print(f"\n6 spins, complete, {SAMPLES} samples, {seeds} seeds\n")
+    print(markdown(heads, rows))
+    rows = []
+    for edges, sizes in NETWORKS.items():
+        for size in sizes:
+            begun = time.perf_counter()
+            found = [
+                errors(*network(size, edges, seed), qep.Nudge.infinitesimal(), seed)
+                for seed in range(max(seeds // 3, 1))
+            ]
+            seconds = time.perf_counter() - begun
+            rows.append(line(f"{edges}, {size} spins", found, seconds))
+    print("\nshared samples, other networks; time with compilation\n")
+    print(markdown(heads, rows))
+
+
+if __name__ == "__main__":
+    main()
