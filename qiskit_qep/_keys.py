@@ -45,6 +45,8 @@ MOST = {  # in a table: a mistyped number should not fill the memory, or take fo
     "sweeps": 1_000_000,
     "vectors": 10_000,
     "max_bond": 4096,
+    "samples": 1_000_000,
+    "alpha": 100,
 }
 MAX_TEXT = 1 << 24  # bytes of a file
 MAX_SHOWN = 200  # characters of a value in a message
@@ -145,7 +147,10 @@ def _read(kinds: Kinds, value: Any, path: str, name: str, kind: str) -> Any:
     if kind in NESTED:
         role, where = NESTED[kind], f"{path}.{name}"
         if isinstance(value, list):
-            every = (build(kinds, role, one, path=where)[0] for one in value)
+            every = (
+                build(kinds, role, one, path=f"{where}, entry {k}")[0]
+                for k, one in enumerate(value, 1)
+            )
             return tuple(chain.from_iterable(every))
         return build(kinds, role, value, path=where)[0]
     return MADE[kind](value) if kind in MADE else value

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = {  # end of a key in summary.json
     "": "this network",
-    "_uncoupled": "same network, all J = 0",
+    "_uncoupled": "all J = 0, exact ground state",
     "_logistic_regression": "logistic regression",
 }
 

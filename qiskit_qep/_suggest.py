@@ -14,6 +14,7 @@ from ._loss import Loss, squared_error
 from ._measure import readout_sizes
 from ._nudge import Nudge
 from ._streams import new_seed, streams
+from ._whole import refuse_fractions
 from .equilibria.exact import Exact
 from .equilibria.prepared import Prepared
 from .equilibria.sampled import Sampled
@@ -75,8 +76,7 @@ def suggest_nudge(
         >>> few.reach > many.reach
         True
     """
-    if shots < 1:
-        raise ValueError(f"shots should be at least 1, got {shots}")
+    refuse_fractions(shots=shots)
     seed = new_seed() if seed is None else seed
     noisy = _with_shots(equilibrium, shots)
     rows = model.coefficients(theta, x)

@@ -398,15 +398,15 @@ REFUSED_TABLES = [
     ),
     (
         '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "dampng", rate = 1 }]',
-        r"\[equilibrium.jumps\] kind should be .* \(did you mean 'damping'\?\)",
+        r"\[equilibrium.jumps, entry 1\] kind should be .* \(did you mean 'damping'",
     ),
     (
         '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "damping", rate = -1 }]',
-        r"\[equilibrium.jumps\] rate should be a positive number, got -1.0",
+        r"\[equilibrium.jumps, entry 1\] rate should be a positive number, got -1.0",
     ),
     (
         '[equilibrium]\nkind = "lindblad"\njumps = [{ kind = "damping" }]',
-        r"\[equilibrium.jumps\] needs rate, a finite number",
+        r"\[equilibrium.jumps, entry 1\] needs rate, a finite number",
     ),
     (
         '[equilibrium]\nkind = "tensor_network"\nmax_bond = 0',

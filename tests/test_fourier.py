@@ -47,7 +47,7 @@ def paulis(flips, signs, num_qubits):
 def split(operator, points):
     terms = pauli_terms([operator])
     given = Strings.of(terms.flips, terms.signs, terms.weights)
-    return Fourier(points, operator.num_qubits).split(given, "it")
+    return Fourier(points, operator.num_qubits).split(given, "it", "look")
 
 
 @pytest.mark.parametrize(
@@ -297,8 +297,8 @@ def test_a_vqe_frees_the_angles_of_the_transform_too():
 @pytest.mark.parametrize(
     ("how", "match"),
     [
-        ({"fourier": 1}, r"fourier should be a power of two above 1, got 1"),
-        ({"fourier": 6}, r"fourier should be a power of two above 1, got 6"),
+        ({"fourier": 1}, r"fourier should be at least 2, got 1"),
+        ({"fourier": 6}, r"fourier should be a power of two, got 6"),
         (
             {"fourier": 8, "counterdiabatic": True},
             r"fourier=8 excludes counterdiabatic=True",
@@ -308,6 +308,13 @@ def test_a_vqe_frees_the_angles_of_the_transform_too():
 def test_wrong_ramps_are_refused(how, match):
     with pytest.raises(ValueError, match=match):
         qep.Ramp(**how)
+
+
+@pytest.mark.parametrize("points", [8.0, "8", True])
+def test_points_are_counted(points):
+    match = f"fourier should be a whole number, got {points!r}"
+    with pytest.raises(TypeError, match=match):
+        qep.Ramp(fourier=points)
 
 
 def refused_form():
@@ -324,13 +331,17 @@ def refused_form():
             {"fourier": 4},
             r"fourier=4 needs operators.*got operator 0 with .* \w{4}",
         ),
-        (refused_form(), {"fourier": 4}, r"operator 1 with .* \w{4}, \.\.\.$"),
+        (
+            refused_form(),
+            {"fourier": 4},
+            r"operator 1 with .* \w{4}, \.\.\.; give the number of points",
+        ),
         (grid(8), {"fourier": 4}, r"operator \d with"),
         (grid(8), {"fourier": 16}, r"4 qubits for every mode, got 6 qubits"),
         (
             grid(4),
             {"fourier": 4, "driver": SparsePauliOp(["XIII", "IXII", "IIXI", "IIIX"])},
-            r"driver with 1 XIII, 1 IXII, 1 IIXI, 1 IIIX$",
+            r"driver with 1 XIII, 1 IXII, 1 IIXI, 1 IIIX; give the fixed part",
         ),
     ],
 )

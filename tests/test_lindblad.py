@@ -243,6 +243,21 @@ def test_bad_numbers_are_refused(make, complaint):
         make()
 
 
+@pytest.mark.parametrize("rate", [1e-30, 1e-12, 1.0, 1e9])
+def test_jumps_are_judged_by_their_own_size(rate):
+    """Damping in small units is no dephasing, and dephasing in large ones is none."""
+    assert len(qep.Lindblad(qep.jumps.damping(rate)).jumps) == 1
+    with pytest.raises(ValueError, match="maximally mixed"):
+        qep.Lindblad(qep.jumps.dephasing(rate) + qep.jumps.depolarizing(rate))
+
+
+def test_a_rate_that_overflows_is_refused():
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="not as large as"):
+        qep.Lindblad(qep.jumps.damping(1e300))(
+            MODEL.operators, MODEL.coefficients(THETA, X)
+        )
+
+
 def test_jumps_that_are_no_operators_are_refused():
     with pytest.raises(TypeError, match=r"jump 0 should be a SparsePauliOp, got 'X'"):
         qep.Lindblad(("X",))

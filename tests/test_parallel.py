@@ -66,6 +66,39 @@ def test_processes_change_nothing(equilibrium, nudge):
     assert np.array_equal(here.slope_stds, there.slope_stds)
 
 
+def test_shots_of_what_workers_settled_draw_on():
+    """Workers use copies of the generators, which have to go on from there."""
+    warm = qep.Thermal(0.7, vectors=4)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        here, there = (
+            qep.gradient(MODEL, THETA, X, Y, equilibrium=qep.Sampled(50, e), seed=5)
+            for e in (warm, qep.Parallel(warm, pool, rows=1))
+        )
+    assert here.norm > 0.1
+    assert np.array_equal(here.values, there.values)
+    assert np.array_equal(here.prediction, there.prediction)
+
+
+FORKED = """
+import multiprocessing, numpy as np, qiskit_qep as qep
+from concurrent.futures import ProcessPoolExecutor
+model = qep.models.transverse_field_ising(3, inputs=[0], readout=[2])
+noisy = qep.Lindblad(qep.jumps.damping(0.2))
+task = model, np.ones(model.num_trainable), [[0.5], [-0.3]]
+here = qep.predict(*task, equilibrium=noisy)
+with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+    there = qep.predict(*task, equilibrium=qep.Parallel(noisy, pool))
+print(np.array_equal(here, there) and np.abs(here).max() > 0.1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no processes are forked there")
+def test_a_process_forked_after_a_matrix_was_made_settles_too():
+    run = [sys.executable, "-c", FORKED]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout == "True\n"
+
+
 def mortal(tmp_path):
     """Return shots that kill a worker at the last sample's nudged row, and the file."""
     marker = tmp_path / "died"

@@ -780,6 +780,20 @@ def test_no_shots_are_refused(shots):
         qep.Sampled(shots)
 
 
+@pytest.mark.parametrize("shots", [2.5, np.nan, True, "7", None])
+def test_shots_are_counted(shots):
+    with pytest.raises(
+        TypeError, match=f"shots should be a whole number, got {shots!r}"
+    ):
+        qep.Sampled(shots)
+
+
+def test_more_shots_than_64_bits_count_are_refused():
+    with pytest.raises(ValueError, match=r"shots should be at most 2\^62, got 1e\+20"):
+        qep.Sampled(10**20)
+    assert qep.Sampled(np.int64(5)) == qep.Sampled(5)
+
+
 @dataclass
 class Stateless:
     """An equilibrium that reports values only."""

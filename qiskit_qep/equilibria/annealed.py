@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._equilibrium import Phase
+from .._whole import refuse_fractions
 from ._diagonal import diagonal_terms
 
 if TYPE_CHECKING:
@@ -62,12 +63,8 @@ class Annealed:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        if self.reads < 1 + self.average:
-            raise ValueError(
-                f"reads should be at least {1 + self.average}, got {self.reads}"
-            )
-        if self.sweeps < 1:
-            raise ValueError(f"sweeps should be at least 1, got {self.sweeps}")
+        refuse_fractions(1 + self.average, reads=self.reads)
+        refuse_fractions(sweeps=self.sweeps)
         ends = self.temperatures
         if ends is not None and not (len(ends) == 2 and min(ends) > 0):
             raise ValueError(f"temperatures should be two positive ones, got {ends}")

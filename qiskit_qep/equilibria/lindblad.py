@@ -27,6 +27,7 @@ MAX_QUBITS = 7  # 4 s a state; each qubit more is 10 times that
 ROUGH = 1e-9  # |d rho / dt| that is warned of
 SAME = 1e-6  # distance of two steady states that are one
 STEP = 1e-3  # of a derivative of the generator, in units of T
+ROUNDING = 1e-12  # of the sizes of all jumps
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Lindblad:
         elif not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(
                 f"temperature should be a positive number, got {self.temperature}; "
-                "None leaves the bath out"
+                "leave it out for no bath"
             )
 
     def _check_noise(self) -> None:
@@ -107,11 +108,12 @@ class Lindblad:
             )
         change = [L @ L.adjoint() - L.adjoint() @ L for L in self.jumps]
         registers = {L.num_qubits for L in self.jumps}
+        size = ROUNDING * sum(np.sum(np.abs(L.coeffs)) ** 2 for L in self.jumps)
         left = [
-            SparsePauliOp.sum([c for c in change if c.num_qubits == n]).simplify()
+            SparsePauliOp.sum([c for c in change if c.num_qubits == n]).simplify(size)
             for n in registers
         ]
-        if all(np.allclose(c.coeffs, 0.0) for c in left):
+        if all(np.abs(c.coeffs).max() <= size for c in left):
             raise ValueError(
                 "these jumps leave the maximally mixed state alone, where every value "
                 "is zero whatever the couplings are; add a temperature, or "
@@ -146,6 +148,11 @@ class Lindblad:
             if start is None and self.temperature is None:
                 _check_unique(b, made, rho)
             residual = float(np.linalg.norm(made.apply(rho)))
+            if not np.isfinite(residual):
+                raise ValueError(
+                    f"sample {b} did not settle: |d rho / dt| is {residual}; give "
+                    "coefficients and rates that are not as large as numbers can be"
+                )
             if residual > ROUGH:
                 warnings.warn(
                     f"sample {b} did not settle: |d rho / dt| is {residual:.2g}; some "
@@ -244,16 +251,19 @@ def _generators(
 
 
 def _matrix(k: int, jump: SparsePauliOp, num_qubits: int) -> NDArray[Any]:
-    """Return a jump, or one for every qubit, (number, 2^N, 2^N)."""
+    """Return a jump, or one for every qubit, (number, 2^N, 2^N).
+
+    In this thread: those of Qiskit would hang in a process that was forked later.
+    """
     if jump.num_qubits not in (1, num_qubits):
         raise ValueError(
             f"jump {k} should act on one qubit, then on each, or on all {num_qubits}, "
             f"got one on {jump.num_qubits}"
         )
     if jump.num_qubits == num_qubits:
-        return np.array([jump.to_matrix()])
+        return np.array([jump.to_matrix(force_serial=True)])
     each = (jump.apply_layout([q], num_qubits) for q in range(num_qubits))
-    return np.array([one.to_matrix() for one in each])
+    return np.array([one.to_matrix(force_serial=True) for one in each])
 
 
 def _check_unique(sample: int, made: Generator, rho: NDArray[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._equilibrium import Equilibrium, Phase
+from .._whole import refuse_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,10 @@ class Parallel:
     variables NUMBA_NUM_THREADS and OPENBLAS_NUM_THREADS, set before it starts), or the
     workers of one machine compete for its cores. A task carries its rows' coefficients,
     the states they start from, and the operators as labels, which a worker reads once.
+
+    Where other threads run in this process, of a simulator or of JAX, let a process
+    pool start afresh instead of forking:
+    ``ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))``.
 
     Dask runs the tasks of a worker that dies again. A process pool and MPI cannot; the
     error then says how to go on.
@@ -70,8 +76,8 @@ class Parallel:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        if self.rows is not None and self.rows < 1:
-            raise ValueError(f"rows should be at least 1, got {self.rows}")
+        if self.rows is not None:
+            refuse_fractions(rows=self.rows)
 
     @property
     def follow(self) -> bool:
@@ -98,6 +104,8 @@ class Parallel:
     ) -> Phase:
         """Settle every row somewhere; see ``Equilibrium``.
 
+        The generators go on where the workers left theirs.
+
         Raises:
             RuntimeError: If the executor lost a worker for good.
         """
@@ -115,7 +123,11 @@ class Parallel:
         order = np.arange(len(coefficients))
         if start is not None and self.resettle:
             order = np.lexsort(start.state[0].T)  # one start: neighbours, settled once
-        phase = Phase.join(self._spread(_settle, task, order))
+        parts, drawn = zip(*self._spread(_settle, task, order), strict=True)
+        if rng is not None:
+            for b, state in zip(order.tolist(), itertools.chain(*drawn), strict=True):
+                rng[b].bit_generator.state = state
+        phase = Phase.join(list(parts))
         return phase[np.argsort(order)] if self.resettle else phase
 
     def response(
@@ -174,11 +186,13 @@ def _settle(
     coefficients: NDArray[Any],
     start: Phase | None,
     rng: Sequence[np.random.Generator] | None,
-) -> Phase:
+) -> tuple[Phase, list[Any]]:
+    """Return the phase, and how far every row's generator was used."""
     if resettle and start is not None:
         start = _again(equilibrium, operators, start)
     phase = equilibrium(operators, coefficients, start=start, rng=rng)
-    return replace(phase, state=(coefficients,)) if resettle else phase
+    drawn = [generator.bit_generator.state for generator in rng or ()]
+    return (replace(phase, state=(coefficients,)) if resettle else phase), drawn
 
 
 def _respond(

@@ -12,6 +12,7 @@ from qiskit.primitives import BaseSamplerV2
 from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
 from .._pauli import PerOperators
+from .._whole import refuse_fractions
 from ..runtime.answers import warn_of_bounds
 from ..runtime.costs import warn_of_hardware
 from ..runtime.fingerprints import stamped
@@ -121,8 +122,8 @@ class Prepared:
         """Check the arguments."""
         for name in ("shots", "max_circuits", "max_executions", "max_payload"):
             given = getattr(self, name)
-            if given is not None and given < 1:
-                raise ValueError(f"{name} should be at least 1, got {given}")
+            if given is not None:
+                refuse_fractions(**{name: given})
         if self.mitigation not in ("none", "readout", "full"):
             raise ValueError(
                 "mitigation should be 'none', 'readout' or 'full', got "

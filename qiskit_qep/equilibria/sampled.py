@@ -9,6 +9,7 @@ import numpy as np
 
 from .._equilibrium import Equilibrium, Phase, refuse_complex
 from .._model import pauli_terms
+from .._whole import refuse_fractions
 from ._shots import bitstrings
 from .exact import Exact
 
@@ -36,6 +37,7 @@ class Sampled:
 
     Raises:
         ValueError: If shots is not positive.
+        TypeError: If it is no whole number.
 
     Example:
         >>> import numpy as np, qiskit_qep as qep
@@ -51,8 +53,7 @@ class Sampled:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        if self.shots < 1:
-            raise ValueError(f"shots should be at least 1, got {self.shots}")
+        refuse_fractions(shots=self.shots)
 
     @property
     def follow(self) -> bool:

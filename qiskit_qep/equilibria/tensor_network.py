@@ -12,6 +12,7 @@ import numpy as np
 from .._equilibrium import Phase, refuse_complex
 from .._mpo import StringsOnALine
 from .._operators import compiled
+from .._whole import refuse_fractions
 from ._sweeps import ROUNDING, Settled, bonds, orthonormal, padded, settle
 
 if TYPE_CHECKING:
@@ -87,11 +88,7 @@ class TensorNetwork:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        for name, least in (("max_bond", 1), ("max_sweeps", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} should be at least {least}, got {getattr(self, name)}"
-                )
+        refuse_fractions(max_bond=self.max_bond, max_sweeps=self.max_sweeps)
         if not self.tolerance > 0:
             raise ValueError(f"tolerance should be positive, got {self.tolerance}")
 

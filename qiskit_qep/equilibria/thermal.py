@@ -9,6 +9,7 @@ import numpy as np
 
 from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
+from .._whole import refuse_fractions
 from . import _purified
 from ._mixed import bitstrings, of_levels, scale
 
@@ -42,7 +43,8 @@ class Thermal:
                    {\sum_r \langle\phi_r|\phi_r\rangle},
               \qquad |\phi_r\rangle = e^{-H/2T}|r\rangle,
 
-    whose scatter gives ``Phase.covariance``.
+    whose scatter gives ``Phase.covariance``. A ratio of averages has a bias of order
+    1 / vectors, which is less than its standard error.
 
     ``Phase.gap`` is sqrt(gap^2 + (pi T)^2). A thermal state has no level to lose, but
     its stencils converge only up to the zeros of Z at complex nudges, and for two
@@ -82,11 +84,8 @@ class Thermal:
                 f"temperature should be positive, got {self.temperature}; at zero "
                 "temperature use Exact()"
             )
-        if self.vectors is not None and self.vectors < 2:
-            raise ValueError(
-                f"vectors should be at least 2, for a standard error, got "
-                f"{self.vectors}"
-            )
+        if self.vectors is not None:  # two have a standard error
+            refuse_fractions(2, vectors=self.vectors)
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._equilibrium import Phase, refuse_complex
 from .._model import pauli_terms
+from .._whole import refuse_fractions
 from ._stoquastic import gauge
 from ._tangents import CHAINS, measured, respond
 
@@ -91,11 +92,8 @@ class VariationalMonteCarlo:
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        for name, least in (("samples", 8 * CHAINS), ("alpha", 1), ("steps", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} should be at least {least}, got {getattr(self, name)}"
-                )
+        refuse_fractions(8 * CHAINS, samples=self.samples)
+        refuse_fractions(alpha=self.alpha, steps=self.steps)
 
     def __call__(
         self,

@@ -162,7 +162,8 @@ def _solved(qubits: tuple[int, ...], strings: Any, weights: Array) -> Block:
     if levels[1] - levels[0] <= SAME * np.abs(levels).max():
         raise ValueError(
             "driver should have one ground state, but has several on qubits "
-            f"{list(qubits)}, of energy {levels[0]:.6g}"
+            f"{list(qubits)}, of energy {levels[0]:.6g}; add a field there, or to an "
+            "oscillator an anchor"
         )
     largest = states[np.abs(states[:, 0]).argmax(), 0]
     return Block(qubits, (states[:, 0] * (abs(largest) / largest)).astype(complex))

@@ -79,7 +79,8 @@ class Fourier:
         if self.num_qubits % self._size:
             raise ValueError(
                 f"fourier={self.points} needs {self._size} qubits for every mode, got "
-                f"{self.num_qubits} qubits"
+                f"{self.num_qubits} qubits; give the number of points of the grid, or "
+                "leave fourier out"
             )
 
     @property
@@ -101,7 +102,7 @@ class Fourier:
         flips, signs, angles = zip(*found, strict=True)
         return np.array(flips, np.uint64), np.array(signs, np.uint64), np.array(angles)
 
-    def split(self, given: Strings, name: str) -> Strings:
+    def split(self, given: Strings, name: str, remedy: str) -> Strings:
         r"""Take all strings with X and Y behind F, where they are Z strings.
 
         .. math:: \sum_s w_{ks} P_s = F^\dagger \sum_T v_{kT} Z_T\, F, \qquad
@@ -110,6 +111,7 @@ class Fourier:
         Args:
             given: Strings none of which is behind F.
             name: Of operator {}, for a refusal.
+            remedy: The same.
 
         Raises:
             ValueError: If these parts of an operator are not diagonal behind F.
@@ -135,7 +137,7 @@ class Fourier:
                 f"fourier={self.points} needs operators that are a sum of one diagonal "
                 "in positions and one in momenta, as of models.position_grid with as "
                 f"many points, got {name.format(k)} with "
-                f"{self._shown(flips, signs, weights[[k]].toarray()[0])}"
+                f"{self._shown(flips, signs, weights[[k]].toarray()[0])}; {remedy}"
             )
         found[np.abs(found) < NOTHING * np.sqrt(square)[:, None]] = 0.0
         (kept,) = np.nonzero(found.any(axis=0))

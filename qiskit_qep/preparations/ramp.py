@@ -9,6 +9,7 @@ import numpy as np
 
 from .._model import pauli_terms
 from .._pauli import PauliTerms, PerOperators
+from .._whole import refuse_fractions
 from .blocks import Start
 from .counterdiabatic import gauge_field
 from .fourier import Fourier, Strings
@@ -86,7 +87,8 @@ class Ramp:
             and of a given driver, then acts behind a Fourier transform of every mode:
             a slice is exp(-i dt V) F^+ exp(-i dt K) F, by rotations about X, Z and ZZ
             alone. Pauli strings of K take more gates from 8 points on, do not commute
-            with each other, and need shorter slices the more points there are.
+            with each other, and need shorter slices the more points there are. What is
+            left of the error is the ramp's own: raise ``time``.
 
     Raises:
         ValueError: If an argument is out of range, the driver no such operator, or an
@@ -121,8 +123,7 @@ class Ramp:
         """Check the arguments."""
         if not (np.isfinite(self.time) and self.time > 0):
             raise ValueError(f"time should be a positive number, got {self.time}")
-        if self.steps < 1:
-            raise ValueError(f"steps should be at least 1, got {self.steps}")
+        refuse_fractions(steps=self.steps)
         if self.order not in (1, 2):
             raise ValueError(f"order should be 1 or 2, got {self.order}")
         if not (callable(self.schedule) or self.schedule in _SCHEDULES):
@@ -131,8 +132,10 @@ class Ramp:
                 f"{self.schedule!r}"
             )
         points = self.fourier
-        if points is not None and (points < 2 or points & (points - 1)):
-            raise ValueError(f"fourier should be a power of two above 1, got {points}")
+        if points is not None:
+            refuse_fractions(2, fourier=points)
+            if points & (points - 1):
+                raise ValueError(f"fourier should be a power of two, got {points}")
         if points is not None and self.counterdiabatic:
             raise ValueError(
                 f"fourier={points} excludes counterdiabatic=True: the gauge field of "
@@ -254,8 +257,11 @@ def _lay_out(terms: PauliTerms, ramp: Ramp) -> _Layout:
     own = Strings.of(terms.flips, terms.signs, terms.weights)
     fourier = None if ramp.fourier is None else Fourier(ramp.fourier, size)
     if fourier is not None:
-        own = fourier.split(own, "operator {}")
-        driver = driver if given is None else fourier.split(driver, "driver")
+        points = "give the number of points of the grid, or leave fourier out"
+        own = fourier.split(own, "operator {}", points)
+        if given is not None:
+            fixed = "give the fixed part of the grid, or no driver"
+            driver = fourier.split(driver, "driver", fixed)
     (behind, flips, signs), places = _numbered(driver, gauge, own)
     groups = []
     for side in (0, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +80,19 @@ def build_pub(
     terms = pauli_terms(operators)
     settings = measurement_settings(terms)
     basis, _ = _basis_angles(settings, terms.num_qubits)
-    is_basis = np.array([p.name.startswith(f"{BASIS}[") for p in circuit.parameters])
-    shape = (len(angles), len(settings), len(is_basis))
+    names = list(circuit.parameters)  # sorted: those of a vector stand together
+    begin = bisect_left(names, f"{BASIS}[", key=lambda parameter: parameter.name)
+    end = begin + basis.shape[1]
+    shape = (len(angles), len(settings), len(names))
     expected = shape[-1] - basis.shape[1]
     if angles.ndim != 2 or angles.shape[1] != expected:
         raise ValueError(
             f"angles should have shape (batch, {expected}), got {angles.shape}"
         )
     values = np.empty(shape)
-    values[:, :, ~is_basis] = angles[:, None, :]
-    values[:, :, is_basis] = basis[None]
+    values[:, :, :begin] = angles[:, None, :begin]
+    values[:, :, begin:end] = basis[None]
+    values[:, :, end:] = angles[:, None, begin:]
     return circuit, values
 
 
