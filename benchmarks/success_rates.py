@@ -32,6 +32,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "Nudge.infinitesimal()": {"nudge": qep.Nudge.infinitesimal()},
     "Nudge.centered(0.3)": {"nudge": qep.Nudge.centered(0.3)},
     "Sampled(1000)": {"equilibrium": qep.Sampled(1000)},
+    "Sampled(2000), as strong": {  # the README's
+        "equilibrium": qep.Sampled(2000),
+        "nudge": qep.Nudge.centered(0.3).normalized(),
+    },
     "adam(0.01, b1=0.5)": {"optimizer": qep.adam(0.01, b1=0.5)},
     "adam(0.02)": {"optimizer": qep.adam(0.02)},
     "adam(0.05)": {"optimizer": qep.adam(0.05)},
@@ -58,7 +62,7 @@ class Task:
         """Return the first three columns."""
         task = "XOR" if self.num_bits == 2 else f"parity of {self.num_bits}"
         network = f"{self.num_spins} spins, {self.edges or 'complete'}"
-        return f"{task:<13s}{network:<19s}{self.settings:<23s}"
+        return f"{task:<13s}{network:<19s}{self.settings:<25s}"
 
 
 TASKS = (
@@ -132,7 +136,7 @@ def main() -> None:
     os.environ |= {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     context = multiprocessing.get_context("spawn")
     heads = ("reached", "95 %", "kept", "median", "seconds")
-    print(f"{'task':<13s}{'network':<19s}{'settings':<23s}", end="")
+    print(f"{'task':<13s}{'network':<19s}{'settings':<25s}", end="")
     print("".join(f"{head:>10s}" for head in heads))
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         for task in TASKS:
