@@ -386,7 +386,7 @@ def test_the_error_bars_of_shots_are_right(vectors):
         ((0.0,), r"temperature should be positive, got 0.0; .* Exact\(\)"),
         ((-1.0,), "temperature should be positive, got -1"),
         ((np.nan,), "temperature should be positive, got nan"),
-        ((1.0, 1), "vectors should be at least 2, for a standard error, got 1"),
+        ((1.0, 1), "vectors should be at least 2, got 1"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
