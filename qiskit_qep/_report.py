@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = {  # end of a key in summary.json
     "": "this network",
-    "_uncoupled": "all J = 0, exact ground state",
+    "_uncoupled": "all J = 0, ground state",
     "_logistic_regression": "logistic regression",
 }
 

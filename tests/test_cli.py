@@ -95,7 +95,7 @@ def test_train_leaves_a_folder_that_says_everything(here, capsys):
     printed = capsys.readouterr()
     assert str(Path("runs", "batches-1")) in printed.out
     assert re.search(r"this network +0\.\d+ ± 0\.\d+", printed.out)
-    assert "all J = 0, exact ground state" in printed.out
+    assert "all J = 0, ground state" in printed.out
     assert "logistic regression" in printed.out
     assert re.search(r"step 6/6  loss .+ ± .+  acc .+, test .+  \|grad\|", printed.err)
 
