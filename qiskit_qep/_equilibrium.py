@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ._pauli import is_complex
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -110,8 +112,15 @@ def refuse_complex(coefficients: NDArray[Any], why: str) -> None:
     Raises:
         TypeError: If the coefficients are complex.
     """
-    if np.iscomplexobj(coefficients):
+    if is_complex(coefficients):
         raise TypeError(f"Nudge.holomorphic needs complex coefficients, {why}")
+
+
+def generators(
+    rng: Sequence[np.random.Generator] | None, batch: int
+) -> Sequence[np.random.Generator]:
+    """Return the generators that were given, or fresh ones, one for every row."""
+    return [np.random.default_rng() for _ in range(batch)] if rng is None else rng
 
 
 class Equilibrium(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase
+from .._equilibrium import Phase, generators
 from .._whole import refuse_fractions
 from ._diagonal import diagonal_terms
 
@@ -88,8 +88,7 @@ class Annealed:
                 f"Annealed settles couplings of two spins, got one of {len(spins)}, "
                 f"{spins}; use Enumerated"
             )
-        if rng is None:
-            rng = [np.random.default_rng() for _ in rows]
+        rng = generators(rng, len(rows))
         anneal = self._annealer(terms)
         found = [anneal(row, g) for row, g in zip(rows, rng, strict=True)]
         if self.average:

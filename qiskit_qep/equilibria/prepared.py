@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
 from qiskit.primitives import BaseSamplerV2
 
-from .._equilibrium import Phase, refuse_complex
+from .._equilibrium import Phase, generators, refuse_complex
 from .._model import pauli_terms
 from .._pauli import PerOperators
 from .._whole import refuse_fractions
@@ -24,6 +23,7 @@ from ..runtime.seeds import check_sampler, job_seed, seeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
@@ -162,8 +162,7 @@ class Prepared:
             coefficients,
             "which no circuit can prepare; use Nudge.chebyshev with Prepared",
         )
-        if rng is None:
-            rng = [np.random.default_rng() for _ in coefficients]
+        rng = generators(rng, len(coefficients))
 
         def measure(trial: Array) -> Phase:
             return self.measure(operators, trial, rng)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Equilibrium, Phase, refuse_complex
+from .._equilibrium import Equilibrium, Phase, generators, refuse_complex
 from .._model import pauli_terms
 from .._whole import refuse_fractions
 from ._shots import bitstrings
@@ -80,8 +80,7 @@ class Sampled:
             "probabilities to sample; use Nudge.chebyshev with Sampled",
         )
         phase = self.equilibrium(operators, coefficients, start=start, rng=rng)
-        if rng is None:
-            rng = [np.random.default_rng() for _ in coefficients]
+        rng = generators(rng, len(coefficients))
         sample = getattr(self.equilibrium, "sample", None) or self._bitstrings
         drawn = sample(phase, operators, coefficients, self.shots, rng)
         values, covariance, shots = drawn

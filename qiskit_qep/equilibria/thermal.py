@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase, refuse_complex
+from .._equilibrium import Phase, generators, refuse_complex
 from .._model import pauli_terms
 from .._whole import refuse_fractions
 from . import _purified
@@ -109,8 +109,7 @@ class Thermal:
         h = terms.hamiltonian(coefficients, identity=False)
         count = self._count(terms.num_qubits)
         if count:
-            if rng is None:
-                rng = [np.random.default_rng() for _ in coefficients]
+            rng = generators(rng, len(coefficients))
             return _purified.settle(terms, h, self.temperature, count, rng)
         energies, vectors = _levels(h)
         weights = np.exp(-(energies - energies[:, :1]) / self.temperature)

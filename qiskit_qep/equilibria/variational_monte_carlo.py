@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._equilibrium import Phase, refuse_complex
+from .._equilibrium import Phase, generators, refuse_complex
 from .._model import pauli_terms
 from .._whole import refuse_fractions
 from ._stoquastic import gauge
@@ -112,8 +112,7 @@ class VariationalMonteCarlo:
         )
         hs, sizes = coefficients @ _varied(terms), _sizes(terms)
         signs = [gauge(terms, h, b) for b, h in enumerate(hs)]
-        if rng is None:
-            rng = [np.random.default_rng() for _ in coefficients]
+        rng = generators(rng, len(coefficients))
         neural, length = _load(), self._length
         net, table = neural.network(terms.num_qubits, self.alpha), neural.tables(terms)
         begins = _parameters(start, len(coefficients), net.size)

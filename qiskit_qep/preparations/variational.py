@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .._equilibrium import generators
 from .._model import pauli_terms
 from .._pauli import PauliTerms, PerOperators
 from .ansatz import Ansatz
@@ -137,8 +138,8 @@ class Variational:
             fresh = self.ansatz.angles(operators, coefficients)
         else:
             size = (len(coefficients), self.ansatz.num_parameters)
-            rng = rng or [np.random.default_rng() for _ in coefficients]
-            fresh = np.array([g.normal(0.0, 0.1, size[1]) for g in rng]).reshape(size)
+            drawn = generators(rng, size[0])
+            fresh = np.array([g.normal(0.0, 0.1, size[1]) for g in drawn]).reshape(size)
         return fresh if known is None else np.where(np.isnan(known), fresh, known)
 
     def _descend(

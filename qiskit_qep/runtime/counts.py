@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-WORD = 64  # shots whose parities one machine word has
+WORD = 64  # as in _sampling, which is not imported before it is needed
 # What a bitstring of a histogram's transform takes, and 64 shots' sorting into words,
 # in units of what a pair of strings takes per word.
 TRANSFORM, SORT = 16, 6000
